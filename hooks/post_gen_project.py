@@ -1,0 +1,100 @@
+"""Add the layers that the answers chose to the base, then record the answers so that the project can be updated."""
+
+import json
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+from cookiecutter.generate import generate_files
+from cookiecutter.utils import create_env_with_context
+
+ANSWERS = json.loads(r'{{ cookiecutter | tojson }}')
+# Hooks are rendered in the template's folder by Cookiecutter and cruft alike; neither tells a running hook where that is.
+TEMPLATE = Path(json.loads(r'{{ lipsum.__globals__.os.getcwd() | tojson }}'))
+PROJECT = Path.cwd()
+SLUG = "{% raw %}{{cookiecutter.project_slug}}{% endraw %}"  # the folder in each layer that holds its files
+
+
+def chosen_layers() -> list[Path]:
+    """The layer folders in the order in which they apply; a nested layer comes after those that contain it."""
+    scenario = TEMPLATE / "scenarios" / ANSWERS["scenario"]
+    task = next(folder for folder in sorted(scenario.rglob(ANSWERS["task"])) if folder.is_dir())
+    nested = [folder for folder in reversed(task.parents) if folder.is_relative_to(scenario)]
+    return [
+        *nested,
+        task,
+        TEMPLATE / "ci" / ANSWERS["ci_system"],
+        TEMPLATE / "iac" / ANSWERS["iac_tool"],
+        TEMPLATE / "deployments" / ANSWERS["deployment"],
+        TEMPLATE / "licenses" / ANSWERS["license"],
+    ]
+
+
+def collect_fragments(layers: list[Path], context: dict) -> dict[str, str]:
+    """What the layers contribute to files that several of them share: fragment name → rendered lines."""
+    environment = create_env_with_context(context)
+    fragments: dict[str, str] = defaultdict(str)
+    for layer in layers:
+        for file in sorted((layer / "fragments").glob("*")):
+            text = environment.from_string(file.read_text(encoding="utf-8")).render(**context)
+            fragments[file.name] += "\n" + text.rstrip("\n")
+    return fragments
+
+
+def write_files(folder: Path, context: dict) -> None:
+    """Render one folder's files into the project, next to those already there."""
+    if (folder / SLUG).is_dir():
+        generate_files(folder, context, output_dir=PROJECT.parent, overwrite_if_exists=True, accept_hooks=False)
+
+
+def write_derived_files() -> None:
+    """Write what `mlops config render` would, with the same code."""
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(TEMPLATE / SLUG / "src"))
+    from mlops_runtime import derived
+
+    derived.render(PROJECT)
+
+
+def template_git(*arguments: str) -> str:
+    """What git prints in the template's folder; empty when that is not a git repository of its own (a zip, a copy)."""
+    if not (TEMPLATE / ".git").exists():
+        return ""
+    try:
+        done = subprocess.run(["git", "-C", TEMPLATE, *arguments], capture_output=True, encoding="utf-8", check=False)
+    except OSError:  # git is not installed
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def record_answers() -> None:
+    """Write the file that ``cruft update`` reads, unless cruft itself is running and writes it."""
+    commit = template_git("rev-parse", "HEAD")
+    if "_commit" in ANSWERS or not commit:
+        return
+    origin = template_git("remote", "get-url", "origin") or TEMPLATE.as_posix()
+    state = {
+        "template": re.sub(r"(?<=://)[^/@]*@", "", origin),  # a token in the address stays out of the repository
+        "commit": commit,
+        "checkout": ANSWERS.get("_checkout"),
+        "context": {"cookiecutter": {k: v for k, v in ANSWERS.items() if k not in ("_output_dir", "_repo_dir", "_template")}},
+        "directory": None,
+    }
+    text = json.dumps(state, indent=2, ensure_ascii=False) + "\n"
+    (PROJECT / ".cruft.json").write_text(text, encoding="utf-8", newline="\n")
+
+
+def main() -> None:
+    context = {"cookiecutter": ANSWERS}
+    layers = chosen_layers()
+    for layer in layers:
+        write_files(layer, context)
+    write_files(TEMPLATE / "composed", {**context, "fragments": collect_fragments(layers, context)})
+    write_derived_files()
+    record_answers()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Refuse answers that could not give a working project, before anything is written."""
+
+from __future__ import annotations  # so that an old Python gets as far as the message about its age
+
+import json
+import keyword
+import re
+import subprocess
+import sys
+import unicodedata
+from pathlib import Path
+
+ANSWERS = json.loads(r'{{ cookiecutter | tojson }}')
+
+TASKS = {
+    "classical": ["classification", "regression", "forecasting"],
+}
+# Characters that some parser folds, drops or reorders: controls, line separators, surrogates, BOM, bidi controls.
+UNSAFE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
+UNSAFE_CHARACTERS = set("\ufeff\ufffe\uffff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def problem(answers: dict) -> str | None:
+    """The first broken rule, as a sentence that names the value, the rule and the fix; None when all is well."""
+    for key in ("project_name", "description", "author"):
+        value = answers[key]
+        if not value.strip():
+            return f"{key} is empty: give it at least one visible character."
+        bad = [c for c in value if unicodedata.category(c) in UNSAFE_CATEGORIES or c in UNSAFE_CHARACTERS]
+        if bad:
+            return f"{key} {value!r} contains the invisible character {bad[0]!r}: write it on one line of visible text."
+        if any(mark in value for mark in ("{" + "{", "{" + "%", "{" + "#")):
+            return f"{key} {value!r} contains a template marker (a brace followed by a brace, % or #): put a space between."
+    if len(answers["project_name"]) > 60:
+        return f"project_name has {len(answers['project_name'])} characters: shorten it to 60 at most."
+
+    slug = answers["project_slug"]
+    if not re.fullmatch(r"[a-z][a-z0-9-]{1,38}[a-z0-9]", slug):
+        return (
+            f"project_slug {slug!r} is not allowed: use 3 to 40 lower-case letters, digits and hyphens, "
+            "starting with a letter and ending with a letter or digit, for example 'taxi-fares'."
+        )
+    package = answers["package_name"]
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", package):
+        return (
+            f"package_name {package!r} is not allowed: use up to 40 lower-case letters, digits and underscores, "
+            "starting with a letter, for example 'taxi_fares'."
+        )
+    taken = keyword.iskeyword(package) or package in sys.stdlib_module_names or package in answers["_reserved_packages"]
+    if taken:
+        return f"package_name {package!r} is already the name of something Python code here imports: try '{package}_ml'."
+
+    tasks = TASKS[answers["scenario"]]
+    if answers["task"] not in tasks:
+        return f"task {answers['task']!r} does not exist for {answers['scenario']!r}: choose one of {', '.join(tasks)}."
+    if not re.fullmatch(r"[a-z0-9]{3,40}", answers["azure_region"]):
+        return f"azure_region {answers['azure_region']!r} is not allowed: lower-case letters and digits, for example 'westeurope'."
+    if not re.fullmatch(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", answers["owner_email"]):
+        return f"owner_email {answers['owner_email']!r} is not an e-mail address: write it like 'team@example.com'."
+    return None
+
+
+def uncommitted_changes() -> bool:
+    """Whether this runs over a git repository (``cookiecutter -f``) that has changes nobody could get back."""
+    if not Path(".git").exists():
+        return False
+    status = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=False)
+    return status.returncode != 0 or bool(status.stdout.strip())
+
+
+if __name__ == "__main__":
+    message = problem(ANSWERS) if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: run Cookiecutter with one."
+    if message is None and uncommitted_changes():
+        message = (
+            f"{Path.cwd().name} has uncommitted changes, which generating again would overwrite: "
+            "commit them first. To adopt a newer template and keep your edits, run `uvx cruft update` there instead."
+        )
+    if message:
+        sys.exit(f"Error: {message}")

@@ -1,0 +1,53 @@
+"""The `mlops` command line. Every module in mlops_runtime/commands is a command; a layer adds one by adding a file."""
+
+import argparse
+import importlib
+import os
+import pkgutil
+import sys
+from types import ModuleType
+from typing import Any
+
+from mlops_runtime import commands
+from mlops_runtime.errors import Problem, Refusal
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with all commands; modules are imported, but what they need is not until they run."""
+    parser = argparse.ArgumentParser(prog="mlops", description="Train, serve and watch this repository's model.")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for found in sorted(pkgutil.iter_modules(commands.__path__), key=lambda module: module.name):
+        module = importlib.import_module(f"{commands.__name__}.{found.name}")
+        _add_command(subparsers, found.name, module)
+    return parser
+
+
+def _add_command(subparsers: Any, name: str, module: ModuleType) -> None:
+    summary = (module.__doc__ or "").strip()
+    parser = subparsers.add_parser(name, help=summary.splitlines()[0], description=summary)
+    module.add_arguments(parser)
+    parser.set_defaults(run=module.run)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command: 0 done, 1 ran and refused or action needed, 2 wrong use or failure."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a console that cannot show a character shows "?" and goes on
+            stream.reconfigure(errors="replace")
+    args = build_parser().parse_args(arguments)
+    try:
+        return int(args.run(args))
+    except Refusal as refusal:
+        print(refusal, file=sys.stderr)
+        return 1
+    except Problem as problem:
+        print(f"Error: {problem}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""Everything that needs the Azure SDK (the optional extra `azure`), imported only when it is called."""
+
+import importlib.util
+import logging
+import warnings
+from pathlib import Path
+
+# What a file is, by its $schema, and the SDK function that loads it.
+LOADERS = {
+    "pipelineJob": "load_job",
+    "commandComponent": "load_component",
+    "environment": "load_environment",
+    "data": "load_data",
+}
+
+
+def available() -> bool:
+    """Whether the Azure SDK is installed."""
+    return importlib.util.find_spec("azure") is not None and importlib.util.find_spec("azure.ai.ml") is not None
+
+
+def faults(path: Path, schema: str) -> list[str]:
+    """What Azure ML's own schema finds wrong with a YAML file whose `$schema` is `…/<schema>.schema.json`."""
+    if schema not in LOADERS:
+        return [f"unknown $schema {schema!r}; known are {', '.join(LOADERS)}"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.getLogger("azure").setLevel(logging.ERROR)
+        import azure.ai.ml
+
+        try:
+            entity = getattr(azure.ai.ml, LOADERS[schema])(path)
+        except Exception as error:  # the SDK raises many unrelated types, all of them about the file
+            return [" ".join(str(error).split())[:500]]
+        result = entity._validate() if hasattr(entity, "_validate") else None
+    return [] if result is None or result.passed else [f"{key}: {text}" for key, text in result.error_messages.items()]

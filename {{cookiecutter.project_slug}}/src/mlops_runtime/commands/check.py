@@ -1,0 +1,129 @@
+"""Check configuration, YAML, data contract and references: everything that needs no Azure."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops_runtime.commands.run import TRAINING
+from mlops_runtime.errors import Problem
+
+if TYPE_CHECKING:
+    from mlops_runtime.config import Config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """This command has no options."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do every check, even after one has failed; exit 1 when any has."""
+    from mlops_runtime import config
+
+    root = config.find_root()
+    checks: list[tuple[str, Callable[[Path], Iterator[str]]]] = [
+        ("configuration", _configuration),
+        ("training pipeline", _pipeline),
+        ("Azure ML YAML", _azureml),
+        ("data contract", _data),
+        ("derived files", _derived),
+    ]
+    found = 0
+    for label, check in checks:
+        try:
+            faults = list(check(root))
+        except Problem as problem:
+            faults = [str(problem)]
+        found += len(faults)
+        print(f"{'✗' if faults else '✓'} {label}")
+        for fault in faults:
+            print("    " + fault.replace("\n", "\n    "))
+    return 1 if found else 0
+
+
+def _configuration(root: Path) -> Iterator[str]:
+    from mlops_runtime import config
+
+    for environment in config.ENVIRONMENTS:
+        settings = config.load(environment, root)
+        package = root / "src" / settings.project.package
+        if not package.is_dir():
+            yield f"config/shared.yml: project.package: there is no folder {package}."
+            return
+
+
+def _pipeline(root: Path) -> Iterator[str]:
+    """The pipeline can run here, and a bare `az ml job create` would use the values that config has."""
+    from mlops_runtime import config, pipeline
+
+    settings: Config = config.load(root=root)
+    file = root / TRAINING
+    written = pipeline.load(file).inputs
+    pipeline.load(file, settings.training)
+    shared = config.load_shared(root / "config" / "shared.yml").training
+    for name, value in written.items():
+        if not isinstance(value, Path) and name not in shared:
+            yield f"config/shared.yml: training.{name} is missing; {TRAINING.as_posix()} has {value!r}."
+        elif name in shared and value != shared[name]:
+            yield f"{TRAINING.as_posix()}: inputs.{name} is {value!r}, config/shared.yml has {shared[name]!r}: use that."
+
+
+def _azureml(root: Path) -> Iterator[str]:
+    """Every file parses, names things that exist and, with the extra `azure` installed, fits Azure ML's schema."""
+    from mlops_runtime import cloud, config
+
+    files = sorted((root / "mlops" / "azureml").rglob("*.yml"))
+    contents: dict[Path, Any] = {file: config.read_yaml(file) for file in files}
+    assets = {content.get("name") for content in contents.values() if isinstance(content, dict)}
+    for file, content in contents.items():
+        name = file.relative_to(root).as_posix()
+        schema = Path(str(content.get("$schema", ""))).name.removesuffix(".schema.json")
+        for key, text in _texts(content):
+            if key in ("path", "code", "conda_file") and not text.startswith("azureml:"):
+                if not (file.parent / text).exists():
+                    yield f"{name}: {key}: {text} does not exist."
+            elif key in ("component", "environment") and not text.startswith("azureml:"):
+                if not (file.parent / text.removeprefix("file:")).is_file():
+                    yield f"{name}: {key}: {text} does not exist."
+            elif key in ("component", "environment", "path", "model") and text.startswith("azureml:"):
+                asset = text.removeprefix("azureml:").split("@")[0].split(":")[0]
+                if asset not in assets:
+                    yield f"{name}: {key}: {text}: no file under mlops/azureml is named {asset!r}."
+        if schema and cloud.available():
+            for fault in cloud.faults(file, schema):
+                yield f"{name}: {fault}"
+
+
+def _texts(content: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """All texts of a YAML document with the key they stand under."""
+    if isinstance(content, dict):
+        for name, value in content.items():
+            yield from _texts(value, str(name))
+    elif isinstance(content, list):
+        for value in content:
+            yield from _texts(value, key)
+    elif isinstance(content, str):
+        yield key, content
+
+
+def _data(root: Path) -> Iterator[str]:
+    """The training data keeps the contract."""
+    import importlib
+    import sys
+
+    from mlops_runtime import config, pipeline
+    from mlops_runtime.contract import Contract
+
+    inputs = pipeline.load(root / TRAINING).inputs
+    contract = Contract.load(Path(str(inputs["contract"])))
+    sys.path.insert(0, str(root / "src"))
+    data = importlib.import_module(f"{config.load(root=root).project.package}.data")
+    data.load(Path(str(inputs["raw_data"])), contract)
+    yield from ()
+
+
+def _derived(root: Path) -> Iterator[str]:
+    from mlops_runtime import derived
+
+    for path in derived.stale(root):
+        yield f"{path.relative_to(root).as_posix()} is out of date; run `mlops config render`."

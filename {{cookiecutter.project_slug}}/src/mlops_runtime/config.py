@@ -1,0 +1,197 @@
+"""The settings in config/*.yml, checked against a schema: errors name the file, the key and the fix."""
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from mlops_runtime.errors import Problem
+
+ENVIRONMENTS = ("dev", "staging", "prod")
+Scalar = str | int | float | bool
+S = TypeVar("S", bound="Section")
+
+
+class Section(BaseModel):
+    """Settings with known keys only: a typing error is found, not ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Project(Section):
+    """What the repository is called, in every environment."""
+
+    name: str
+    package: str
+    task: str
+
+
+class Limit(Section):
+    """A metric's allowed range; at least one end."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @field_validator("max")
+    @classmethod
+    def some_limit(cls, value: float | None, info: Any) -> float | None:
+        """Refuse a range without ends."""
+        if value is None and info.data.get("min") is None:
+            raise ValueError("give min, max or both")
+        return value
+
+
+class ChampionGate(Section):
+    """How sure it must be that the candidate beats the champion on the same test rows."""
+
+    confidence: float = Field(gt=0, lt=1)
+    min_improvement: float
+
+
+class CohortGate(Section):
+    """How far a metric may differ between the groups of a column."""
+
+    columns: list[str]
+    metric: str
+    max_gap: float = Field(ge=0)
+    min_rows: int = Field(gt=0)
+
+
+class Gates(Section):
+    """What a candidate must pass to be registered."""
+
+    metrics: dict[str, Limit]
+    champion: ChampionGate
+    cohorts: CohortGate
+
+
+class Signal(Section):
+    """When a monitored number is too high, and what to do then."""
+
+    threshold: float = Field(ge=0)
+    action: Literal["none", "investigate", "retrain"]
+
+
+class Monitoring(Section):
+    """The signals watched in production."""
+
+    min_rows: int = Field(gt=0)
+    signals: dict[str, Signal]
+
+
+class Shared(Section):
+    """config/shared.yml: what is the same in every environment."""
+
+    project: Project
+    training: dict[str, Scalar]
+    gates: Gates
+    monitoring: Monitoring
+
+
+class Azure(Section):
+    """Where the environment lives on Azure."""
+
+    location: str = Field(pattern="^[a-z0-9]+$")
+    resource_group: str = Field(max_length=90, pattern=r"^[A-Za-z0-9._()-]*[A-Za-z0-9_()-]$")
+    workspace: str = Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{2,32}$")
+
+
+class Contacts(Section):
+    """Who is told when something needs a person."""
+
+    owner: str = Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
+
+
+class EnvironmentSettings(Section):
+    """config/<environment>.yml: what differs between environments."""
+
+    azure: Azure
+    contacts: Contacts
+    training: dict[str, Scalar] = {}
+
+
+class Config(Section):
+    """All settings of one environment."""
+
+    root: Path
+    environment: str
+    project: Project
+    training: dict[str, Scalar]
+    gates: Gates
+    monitoring: Monitoring
+    azure: Azure
+    contacts: Contacts
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The repository's folder: the nearest one upwards that holds config/shared.yml."""
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "config" / "shared.yml").is_file():
+            return folder
+    raise Problem(f"No config/shared.yml in {here} or above: change to the project's folder first.")
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file; a missing or broken one is a Problem that names the file and the line."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Problem(f"{path} does not exist.") from None
+    except UnicodeDecodeError:
+        raise Problem(f"{path} is not UTF-8 text: save it as UTF-8.") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise Problem(f"{path}{line} is not valid YAML: {getattr(error, 'problem', error)}.") from None
+
+
+def read_section(path: Path, schema: type[S]) -> S:
+    """The file's content as `schema`; everything that breaks it in one Problem."""
+    try:
+        return schema.model_validate(read_yaml(path))
+    except ValidationError as error:
+        lines = [f"{path}: {'.'.join(map(str, e['loc'])) or 'the file'}: {_advice(e, schema)}" for e in error.errors()]
+        raise Problem("\n".join(lines)) from None
+
+
+def _advice(error: Any, schema: type[Section]) -> str:
+    """One schema error in words: what is wrong and what would be right."""
+    kind, value = error["type"], error["input"]
+    if kind == "missing":
+        return "this key is missing; add it."
+    if kind == "extra_forbidden":
+        known = f"; the keys here are {', '.join(schema.model_fields)}" if len(error["loc"]) == 1 else ""
+        return f"unknown key; remove it or correct its spelling{known}."
+    return f"{error['msg'].removeprefix('Value error, ')} (it is {value!r})."
+
+
+def load_shared(path: Path) -> Shared:
+    """Only config/shared.yml, as a step gets it."""
+    return read_section(path, Shared)
+
+
+def load(environment: str = "dev", root: Path | None = None) -> Config:
+    """The settings of `environment`: config/shared.yml with config/<environment>.yml over it."""
+    if environment not in ENVIRONMENTS:
+        raise Problem(f"Environment {environment!r} does not exist: choose {', '.join(ENVIRONMENTS)}.")
+    root = root or find_root()
+    shared = load_shared(root / "config" / "shared.yml")
+    own = read_section(root / "config" / f"{environment}.yml", EnvironmentSettings)
+    unknown = sorted(own.training.keys() - shared.training.keys())
+    if unknown:
+        raise Problem(
+            f"config/{environment}.yml: training.{unknown[0]}: not a key of training in config/shared.yml; "
+            f"the keys there are {', '.join(shared.training)}."
+        )
+    return Config(
+        root=root,
+        environment=environment,
+        project=shared.project,
+        training={**shared.training, **own.training},
+        gates=shared.gates,
+        monitoring=shared.monitoring,
+        azure=own.azure,
+        contacts=own.contacts,
+    )

@@ -1,0 +1,94 @@
+"""The last step: register the candidate if its evaluation passed every gate, with all that explains it."""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from mlops_runtime.gates import Verdict
+
+REFUSED = 3  # exit code of a step that worked and said no; the runner tells it apart from a crash
+
+
+def register(model: Path, evaluation: Path, name: str) -> dict[str, str | bool]:
+    """Register the MLflow model in `model`, its evaluation inside it, as the next version of `name`.
+
+    A model with the same content that is already registered is found, not registered twice. Returns what the
+    registration output records: the version and its lineage.
+    """
+    from mlops_runtime import tracking
+
+    content = tracking.digest(tracking.model_data(model))
+    same = [v for v in tracking.versions(name) if v.tags.get("model_digest") == content and "retired" not in v.tags]
+    if same:
+        print(f"{name} version {same[0].version} is this model already.")
+        return {"registered": True, "name": name, "version": same[0].version, **same[0].tags}
+
+    metrics = json.loads((evaluation / "metrics.json").read_text(encoding="utf-8"))
+    tags = {
+        "gates": "passed",
+        "model_digest": content,
+        "data_version": metrics["data_version"],
+        "git_commit": git_commit(),
+        "environment": f"python {platform.python_version()}, requirements {_fingerprint(model / 'requirements.txt')}",
+        **{f"metric.{key}": f"{value['value']:.6g}" for key, value in metrics["metrics"].items()},
+    }
+    with tracking.start_step("register") as run, tempfile.TemporaryDirectory() as scratch:
+        import mlflow
+
+        bundle = Path(scratch, "model")
+        shutil.copytree(model, bundle)
+        shutil.copytree(evaluation, bundle / "evaluation")
+        mlflow.log_artifacts(str(bundle), "model")
+        mlflow.set_tags(tags)
+        # Tags come with the version in one call, so that an interruption leaves no version without its lineage.
+        version = mlflow.register_model(f"runs:/{run.info.run_id}/model", name, tags=tags)
+    print(f"Registered {name} version {version.version}.")
+    return {"registered": True, "name": name, "version": str(version.version), **tags}
+
+
+def _fingerprint(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+
+
+def git_commit() -> str:
+    """The commit of the code that runs, with "+changes" when files differ from it; "unknown" outside git."""
+    if "MLOPS_GIT_COMMIT" in os.environ:  # steps on Azure ML run without the repository
+        return os.environ["MLOPS_GIT_COMMIT"]
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return commit + ("+changes" if changed.strip() else "")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="MLflow model folder")
+    parser.add_argument("--evaluation", type=Path, required=True, help="folder that the evaluate step wrote")
+    parser.add_argument("--name", required=True, help="name in the registry")
+    parser.add_argument("--registration", type=Path, required=True, help="folder for registration.json")
+    args = parser.parse_args()
+
+    verdict = Verdict.read(args.evaluation / "verdict.json")
+    if not verdict.passed:
+        print("Not registered:")
+        for reason in verdict.refusals:
+            print(f"  {reason}")
+        return REFUSED
+    record = register(args.model, args.evaluation, args.name)
+    args.registration.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(record, indent=2) + "\n"
+    (args.registration / "registration.json").write_text(text, encoding="utf-8", newline="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

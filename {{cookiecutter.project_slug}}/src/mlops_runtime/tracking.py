@@ -1,0 +1,148 @@
+"""Experiment tracking and the model registry, through MLflow alone.
+
+On a laptop both live in .mlops/mlflow.db and .mlops/artifacts; in an Azure ML job MLFLOW_TRACKING_URI is set and
+they are the workspace's. Azure ML has neither aliases nor logged models, so versions and tags are all that is used.
+"""
+
+import hashlib
+import importlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import packages_distributions
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import mlflow
+    import pandas as pd
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+PIPELINE_RUN = "MLOPS_PIPELINE_RUN"  # set by the local runner: groups the steps' MLflow runs
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered model version."""
+
+    name: str
+    version: str
+    tags: dict[str, str]
+
+
+def connect(root: Path | None = None) -> Any:
+    """MLflow, pointed at the store: MLFLOW_TRACKING_URI where it is set, else the SQLite file of the repository."""
+    import mlflow
+
+    if "MLFLOW_TRACKING_URI" not in os.environ:
+        from mlops_runtime.config import find_root
+
+        for name, value in local_store(root or find_root()).items():
+            os.environ.setdefault(name, value)
+    uri = os.environ["MLFLOW_TRACKING_URI"]
+    mlflow.set_tracking_uri(uri)
+    if uri.startswith("sqlite:"):
+        folder = Path(uri.removeprefix("sqlite:///")).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "default")
+        if mlflow.get_experiment_by_name(name) is None:  # the default location depends on the working directory
+            mlflow.create_experiment(name, artifact_location=(folder / "artifacts").as_uri())
+        mlflow.set_experiment(name)
+    return mlflow
+
+
+def local_store(root: Path) -> dict[str, str]:
+    """The environment variables that point MLflow at the repository's own store."""
+    return {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{(root / '.mlops' / 'mlflow.db').as_posix()}",
+        "MLFLOW_EXPERIMENT_NAME": root.name,
+    }
+
+
+@contextmanager
+def start_step(name: str) -> "Iterator[mlflow.ActiveRun]":
+    """Track one step as an MLflow run; on Azure ML the job's own run, which MLFLOW_RUN_ID names, is resumed."""
+    mlflow = connect()
+    tags = {"step": name, "pipeline_run": os.environ.get(PIPELINE_RUN, "")}
+    with mlflow.start_run(run_name=None if "MLFLOW_RUN_ID" in os.environ else name) as run:
+        mlflow.set_tags({key: value for key, value in tags.items() if value})
+        yield run
+
+
+def save_model(
+    path: Path, model_folder: Path, package: str, example: "pd.DataFrame", prediction: "pd.DataFrame"
+) -> None:
+    """Write `model_folder` (what `<package>.model.save` wrote) as an MLflow model that carries the code to load it.
+
+    `example` (rows, inputs) and `prediction` (rows, outputs) give the signature; the first rows become the input
+    example. `path` must not exist or be empty.
+    """
+    import mlflow.pyfunc
+    from mlflow.models import infer_signature
+
+    source = Path(str(importlib.import_module(package).__file__)).parent.parent
+    with tempfile.TemporaryDirectory() as scratch:
+        data = Path(scratch, "model")  # MLflow keeps the folder's name
+        _copy(model_folder, data)
+        code = [Path(scratch, "code", name) for name in (package, "mlops_runtime")]
+        for folder in code:
+            _copy(source / folder.name, folder)
+        mlflow.pyfunc.save_model(
+            path,
+            loader_module=f"{package}.model",
+            data_path=str(data),
+            code_paths=[str(folder) for folder in code],
+            signature=infer_signature(example, prediction),
+            input_example=example.head(3),
+            pip_requirements=loaded_packages(without={package, "mlops_runtime"}),
+            metadata={"model_digest": digest(data)},
+        )
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+
+
+def model_data(path: Path) -> Path:
+    """The folder for `<package>.model.load` within an MLflow model's folder."""
+    return path / "data" / "model"
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 of a folder's relative names and bytes."""
+    total = hashlib.sha256()
+    for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+        total.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return total.hexdigest()
+
+
+def loaded_packages(without: set[str]) -> list[str]:
+    """The distributions that this process has imported, pinned: the environment that the model was made in."""
+    owners = packages_distributions()
+    modules = {name.partition(".")[0] for name in sys.modules} - without - {"pip", "setuptools", "_distutils_hack"}
+    names = {owner for module in modules for owner in owners.get(module, [])}
+    return sorted(f"{name}=={installed_version(name).partition('+')[0]}" for name in names)
+
+
+def versions(name: str) -> list[Version]:
+    """All registered versions of a model, newest first."""
+    client = connect().MlflowClient()
+    found = client.search_model_versions(f"name='{name}'")
+    ordered = sorted(found, key=lambda v: int(v.version), reverse=True)
+    return [Version(v.name, str(v.version), dict(v.tags)) for v in ordered]
+
+
+def champion(name: str) -> Version | None:
+    """The newest version that passed its gates and is not retired (tag `retired`); None when there is none."""
+    return next((v for v in versions(name) if v.tags.get("gates") == "passed" and "retired" not in v.tags), None)
+
+
+def fetch(version: Version) -> Path:
+    """The folder of a registered version's MLflow model; on the laptop the stored one itself, so only read it."""
+    mlflow = connect()
+    return Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}"))
