@@ -65,7 +65,7 @@ def _pipeline(root: Path) -> Iterator[str]:
         if not isinstance(value, Path) and name not in shared:
             yield f"config/shared.yml: training.{name} is missing; {TRAINING.as_posix()} has {value!r}."
         elif name in shared and value != shared[name]:
-            yield f"{TRAINING.as_posix()}: inputs.{name} is {value!r}, config/shared.yml has {shared[name]!r}: use that."
+            yield f"{TRAINING.as_posix()}: inputs.{name} is {value!r}; config/shared.yml has {shared[name]!r}."
 
 
 def _azureml(root: Path) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""This project's data-science code: edit it freely."""
