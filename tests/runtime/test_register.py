@@ -1,0 +1,114 @@
+"""Registration: only what passed, with its lineage, once; and the champion is found again."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import mlops_runtime
+import pandas as pd
+import pytest
+from mlops_runtime import register, tracking
+from mlops_runtime.gates import Gate, Verdict
+
+from . import toy
+
+MODEL = """\
+import json
+from pathlib import Path
+import pandas as pd
+
+class Doubler:
+    def __init__(self, factor):
+        self.factor = factor
+    def predict(self, frame, params=None):
+        return pd.DataFrame({"y": frame["x"] * self.factor})
+
+def load(folder):
+    return Doubler(json.loads(Path(folder, "factor.json").read_text()))
+
+def _load_pyfunc(path):
+    return load(path)
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    toy.write(tmp_path)
+    (tmp_path / "src/toymodel").mkdir()
+    (tmp_path / "src/toymodel/__init__.py").write_text("")
+    (tmp_path / "src/toymodel/model.py").write_text(MODEL)
+    shutil.copytree(Path(mlops_runtime.__file__).parent, tmp_path / "src/mlops_runtime")
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path / "src"))
+    yield tmp_path
+    sys.modules.pop("toymodel", None)
+    sys.modules.pop("toymodel.model", None)
+
+
+def candidate(root: Path, factor: float, passed: bool = True) -> tuple[Path, Path]:
+    folder, model, evaluation = root / f"plain{factor}", root / f"model{factor}", root / f"evaluation{factor}"
+    folder.mkdir()
+    (folder / "factor.json").write_text(json.dumps(factor))
+    example = pd.DataFrame({"x": [1.0, 2.0]})
+    tracking.save_model(model, folder, "toymodel", example, example.rename(columns={"x": "y"}) * factor)
+    evaluation.mkdir()
+    metrics = {"data_version": "abc", "rows": 2, "metrics": {"score": {"value": 0.9, "low": 0.8, "high": 1.0}}}
+    (evaluation / "metrics.json").write_text(json.dumps(metrics))
+    Verdict([Gate("score", passed, 0.9, 0.5, "score is 0.9")]).write(evaluation / "verdict.json")
+    return model, evaluation
+
+
+def test_registration(project: Path) -> None:
+    assert tracking.champion("toy") is None
+    model, evaluation = candidate(project, 2.0)
+    record = register.register(model, evaluation, "toy")
+    assert record["version"] == "1"
+    assert record["data_version"] == "abc"
+    assert record["git_commit"]
+    assert register.register(model, evaluation, "toy")["version"] == "1", "the same model is not registered twice"
+
+    found = tracking.champion("toy")
+    assert found is not None
+    folder = tracking.fetch(found)
+    assert folder.is_relative_to(project / ".mlops")
+    assert (folder / "evaluation" / "metrics.json").is_file()
+    mlmodel = (folder / "MLmodel").read_text()
+    assert "signature" in mlmodel
+    assert "input_example" in mlmodel
+    assert found.tags["model_digest"] == tracking.digest(tracking.model_data(folder))
+
+    assert register.register(*candidate(project, 3.0), "toy")["version"] == "2"
+    newest = tracking.champion("toy")
+    assert newest is not None
+    assert newest.version == "2"
+    tracking.connect().MlflowClient().set_model_version_tag("toy", "2", "retired", "true")
+    assert tracking.champion("toy") == found
+
+
+def test_the_registered_model_carries_its_code(project: Path) -> None:
+    register.register(*candidate(project, 2.0), "toy")
+    script = (
+        "import mlflow, pandas as pd; "
+        "print(mlflow.pyfunc.load_model('models:/toy/1').predict(pd.DataFrame({'x': [4.0]}))['y'][0])"
+    )
+    environment = {**os.environ, **tracking.local_store(project), "PYTHONPATH": ""}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("8.0")
+
+
+def test_a_refused_candidate_is_not_registered(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, evaluation = candidate(project, 2.0, passed=False)
+    arguments = ["register", "--model", model, "--evaluation", evaluation, "--name", "toy", "--registration", "out"]
+    monkeypatch.setattr(sys, "argv", list(map(str, arguments)))
+    assert register.main() == register.REFUSED
+    assert "score is 0.9" in capsys.readouterr().out
+    assert not Path("out").exists()
+    assert tracking.versions("toy") == []
