@@ -1,0 +1,152 @@
+"""Bake projects once a session, and install once what generated projects need, shared by all workers."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cookiecutter.main import cookiecutter
+from filelock import FileLock
+
+TEMPLATE = Path(__file__).resolve().parents[1]
+SLUG_FOLDER = "{{cookiecutter.project_slug}}"
+TASKS = {"classical": ["classification", "regression", "forecasting"]}
+ALL_TASKS = [(scenario, task) for scenario, tasks in TASKS.items() for task in tasks]
+
+Bake = Callable[..., Path]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clean_environment(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the user's own Cookiecutter and git settings out, and let Python cache what it compiles."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    settings = tmp_path_factory.mktemp("settings")
+    (settings / "cookiecutter.yml").write_text(
+        json.dumps({"cookiecutters_dir": str(settings / "templates"), "replay_dir": str(settings / "replay")})
+    )
+    os.environ["COOKIECUTTER_CONFIG"] = str(settings / "cookiecutter.yml")
+    for name in ("AUTHOR", "COMMITTER"):
+        os.environ[f"GIT_{name}_NAME"], os.environ[f"GIT_{name}_EMAIL"] = "Test", "test@example.com"
+
+
+@pytest.fixture
+def bake(tmp_path: Path) -> Bake:
+    """Generate a project into a folder of the test's own."""
+
+    def generate(**answers: str) -> Path:
+        return Path(cookiecutter(str(TEMPLATE), no_input=True, output_dir=str(tmp_path), extra_context=answers))
+
+    return generate
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all workers of this session share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def baked(shared: Path) -> Callable[[str], Path]:
+    """The default project of a task, generated once a session: only read it."""
+
+    def get(task: str) -> Path:
+        folder = shared / "baked" / task
+        with FileLock(shared / f"baked-{task}.lock"):
+            if not folder.exists():
+                scenario = next(name for name, tasks in TASKS.items() if task in tasks)
+                answers = {"scenario": scenario, "task": task, "project_name": "Taxi Fares"}
+                cookiecutter(str(TEMPLATE), no_input=True, output_dir=str(folder), extra_context=answers)
+        return folder / "taxi-fares"
+
+    return get
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment."""
+
+    python: Path
+
+    @property
+    def bin(self) -> Path:
+        """Where its commands are."""
+        return self.python.parent
+
+    def run(self, *arguments: object, cwd: Path, check: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run its Python with `cwd`/src importable; on failure the test fails with what was printed."""
+        environment = {**os.environ, "PYTHONPATH": str(cwd / "src"), "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}"}
+        done = subprocess.run(
+            [self.python, *map(str, arguments)],
+            cwd=cwd,
+            env={**environment, **more},
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        if check and done.returncode != 0:
+            pytest.fail(f"{arguments} ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+        return done
+
+    def mlops(self, *arguments: object, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run the project's command line."""
+        return self.run("-m", "mlops_runtime.cli", *arguments, cwd=cwd, check=check)
+
+
+def wheel_folders() -> list[str]:
+    """Where pip, which uv does not ask, is told to look for wheels besides the index."""
+    pip = shutil.which("pip")
+    if not pip:
+        return []
+    asked = [pip, "config", "get", "global.find-links"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()
+
+
+def install(folder: Path, requirements: list[str]) -> Environment:
+    """Make a virtual environment with uv; PyTorch as its CPU build."""
+    python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    with FileLock(folder.with_suffix(".lock")):
+        if not (folder / "ready").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            own_wheels = [word for link in wheel_folders() for word in ("--find-links", link)]
+            own_wheels = own_wheels or ["--torch-backend", "cpu"]
+            uv = [sys.executable, "-m", "uv"]
+            subprocess.run([*uv, "venv", "-q", "--python", sys.executable, folder], check=True)
+            command = [*uv, "pip", "install", "-q", "--compile-bytecode", "--python", python, *own_wheels, *requirements]
+            subprocess.run(command, check=True)
+            (folder / "ready").touch()
+    return Environment(python)
+
+
+def requirements_of(project: Path, *extras: str) -> list[str]:
+    """The dependencies that a generated project declares, with those extras and its development tools."""
+    content = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    optional = content["project"].get("optional-dependencies", {})
+    chosen = [package for extra in extras for package in optional[extra]]
+    return [*content["project"]["dependencies"], *chosen, *content["dependency-groups"]["dev"]]
+
+
+@pytest.fixture(scope="session")
+def installed(shared: Path, baked: Callable[[str], Path]) -> Environment:
+    """An environment with what every generated project needs, optional model families included."""
+    needed = {
+        *requirements_of(baked("classification")),
+        *requirements_of(baked("regression")),
+        *requirements_of(baked("forecasting"), "statsmodels", "lstm"),
+        "torch==2.13.0",
+    }
+    return install(shared / "installed", sorted(needed))
+
+
+@pytest.fixture(scope="session")
+def azure(shared: Path, baked: Callable[[str], Path]) -> Environment:
+    """An environment with the Azure SDK, for what Azure ML itself says of the YAML."""
+    return install(shared / "azure", requirements_of(baked("classification"), "azure"))

@@ -1,0 +1,172 @@
+"""What is generated is exactly what the answers asked for, on every operating system."""
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .conftest import ALL_TASKS, SLUG_FOLDER, TASKS, TEMPLATE
+
+Baked = Callable[[str], Path]
+BINARY = {".parquet", ".png"}
+LONGEST_PATH = 140
+RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+task_ids = [task for _, task in ALL_TASKS]
+
+
+def files(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob("*") if path.is_file() and ".git" not in path.relative_to(root).parts)
+
+
+def tracked() -> list[str]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=TEMPLATE, capture_output=True, check=True
+    )
+    return [name for name in listed.stdout.decode().split("\0") if name]
+
+
+EVERYWHERE = """
+    .devcontainer/devcontainer.json .editorconfig .gitattributes .github/dependabot.yml .github/workflows/ci.yml .gitignore
+    .pre-commit-config.yaml .python-version LICENSE README.md pyproject.toml
+    config/dev.yml config/prod.yml config/shared.yml config/staging.yml
+    data/README.md data/contract.yml notebooks/explore.py
+    mlops/azureml/environments/conda.yml mlops/azureml/environments/train.yml
+    mlops/azureml/train/evaluate.yml mlops/azureml/train/pipeline.yml mlops/azureml/train/prepare.yml
+    mlops/azureml/train/register.yml mlops/azureml/train/train.yml
+""".split()
+
+
+@pytest.mark.parametrize("task", task_ids)
+def test_files(baked: Baked, task: str) -> None:
+    root = baked(task)
+    names = {path.relative_to(root).as_posix() for path in files(root)}
+    outside_code = {name for name in names if not name.startswith(("src/", "tests/"))} - {".cruft.json"}
+    data = {
+        "forecasting": ["data/departures.parquet", "data/departures-new.parquet", "mlops/azureml/data/departures.yml"],
+    }.get(task, ["data/flights.parquet", "data/flights-new.parquet", "mlops/azureml/data/flights.yml"])
+    assert outside_code == {*EVERYWHERE, *data}
+    assert {name.split("/")[1] for name in names if name.startswith("src/")} == {"taxi_fares", "mlops_runtime"}
+
+
+@pytest.mark.parametrize("task", task_ids)
+def test_text_files(baked: Baked, task: str) -> None:
+    root = baked(task)
+    for path in files(root):
+        if path.suffix in BINARY or path.name == ".cruft.json":
+            continue
+        content = path.read_bytes()
+        name = path.relative_to(root).as_posix()
+        text = content.decode("utf-8")
+        assert content.strip(), f"{name} is empty"
+        assert b"\r" not in content, f"{name} has Windows line endings"
+        assert text.endswith("\n"), f"{name} has no final newline"
+        assert not text.endswith("\n\n"), f"{name} ends with blank lines"
+        most = "\n\n\n\n" if path.suffix == ".py" else "\n\n\n"
+        assert most not in text, f"{name} has a scar of blank lines"
+        assert not re.search(r"[ \t]+$", text, re.MULTILINE), f"{name} has trailing blanks"
+        if "mlops_runtime" not in path.parts:
+            assert "cookiecutter" not in text.lower(), f"{name} tells that it comes from a template"
+            assert not re.search(r"\{%|\{#|%\}|#\}", text), f"{name} has leftover template marks"
+            assert not re.search(r"(?<!\$)\{\{", text), f"{name} has leftover template marks"
+
+
+@pytest.mark.parametrize("task", task_ids)
+def test_no_empty_folders_and_plain_modes(baked: Baked, task: str) -> None:
+    root = baked(task)
+    for path in root.rglob("*"):
+        if path.is_dir():
+            assert any(path.iterdir()), f"{path} is empty"
+        else:
+            assert not path.is_symlink()
+            assert not path.stat().st_mode & 0o111, f"{path} is executable"
+
+
+@pytest.mark.parametrize("task", task_ids)
+def test_no_trace_of_other_tasks(baked: Baked, task: str) -> None:
+    root = baked(task)
+    words = {
+        "classification": ["forecast", "statsmodels", "air_time_"],
+        "regression": ["forecast", "statsmodels", "multi-label", "predict_proba"],
+        "forecasting": ["flights.parquet", "arrival_late", "predict_proba"],
+    }[task]
+    for path in files(root):
+        if path.suffix in BINARY or "mlops_runtime" in path.parts or path.name in ("README.md", ".cruft.json"):
+            continue
+        text = path.read_text(encoding="utf-8").lower()
+        for word in words:
+            assert word not in text, f"{path.relative_to(root)} mentions {word!r}"
+
+
+def test_paths_are_legal_everywhere(baked: Baked) -> None:
+    baked_names = [path.relative_to(baked(task)).as_posix() for _, task in ALL_TASKS for path in files(baked(task))]
+    for names in (tracked(), sorted(set(baked_names))):
+        assert names
+        seen: dict[str, str] = {}
+        for name in names:
+            assert len(name) < LONGEST_PATH, f"{name} is too long"
+            assert not re.search(r'[<>:"|?*\\\x00-\x1f]', name), f"{name} is illegal on Windows"
+            for part in name.split("/"):
+                assert not part.endswith((" ", ".")), f"{name} is illegal on Windows"
+                assert not RESERVED.match(part), f"{name} is illegal on Windows"
+            other = seen.setdefault(name.lower(), name)
+            assert other == name, f"{name} and {other} differ only by case"
+
+
+def layers() -> list[Path]:
+    """Every folder whose files go into some project."""
+    return sorted(path.parent for path in TEMPLATE.rglob(SLUG_FOLDER) if path.is_dir())
+
+
+def test_two_layers_never_write_the_same_path() -> None:
+    """Except alternatives, of which a project gets one: they are siblings."""
+    writers: dict[str, list[Path]] = {}
+    for layer in layers():
+        for path in files(layer / SLUG_FOLDER):
+            if "__pycache__" not in path.parts:
+                writers.setdefault(path.relative_to(layer / SLUG_FOLDER).as_posix(), []).append(layer)
+    for name, found in writers.items():
+        for i, one in enumerate(found):
+            for other in found[i + 1 :]:
+                kinds = [layer.relative_to(TEMPLATE).parts for layer in (one, other)]
+                assert kinds[0] and kinds[1] and kinds[0][0] == kinds[1][0], f"{name} is in {one} and {other}"
+                nested = one.is_relative_to(other) or other.is_relative_to(one)
+                assert not nested, f"{name} is in {one} and {other}, which both apply"
+
+
+def test_copied_patterns_match_files_only() -> None:
+    """Cookiecutter removes a matching folder before it copies it: with other layers' and the team's files."""
+    import fnmatch
+
+    patterns = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))["_copy_without_render"]
+    folders, matched = set(), set()
+    for layer in layers():
+        for path in (layer / SLUG_FOLDER).rglob("*"):
+            name = path.relative_to(layer / SLUG_FOLDER).as_posix()
+            hits = {pattern for pattern in patterns if fnmatch.fnmatch(name, pattern)}
+            matched |= hits
+            if hits and path.is_dir():
+                folders.add(name)
+    assert not folders
+    assert matched == set(patterns), "a pattern that matches nothing"
+
+
+def test_every_fragment_has_its_slot() -> None:
+    slots = set()
+    for path in files(TEMPLATE / "composed"):
+        slots |= set(re.findall(r"fragments\['([^']+)'\]", path.read_text(encoding="utf-8")))
+    carried = {path.name for folder in TEMPLATE.rglob("fragments") if folder.is_dir() for path in folder.iterdir()}
+    assert carried <= slots
+
+
+def test_tasks_are_those_that_the_hook_accepts() -> None:
+    hook = (TEMPLATE / "hooks/pre_gen_project.py").read_text(encoding="utf-8")
+    accepted = yaml.safe_load(re.search(r"TASKS = (\{.*?\n\})", hook, re.DOTALL)[1])
+    assert accepted == TASKS
+    offered = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))["scenario"]
+    assert offered == list(TASKS)
+    for scenario, task in ALL_TASKS:
+        assert len([p for p in (TEMPLATE / "scenarios" / scenario).rglob(task) if p.is_dir()]) == 1
