@@ -1,0 +1,83 @@
+"""Generated files satisfy the linters that their users would run; each linter is seen finding a planted fault."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .conftest import ALL_TASKS, TEMPLATE, Environment
+from .test_structure import task_ids
+
+Baked = Callable[[str], Path]
+YAMLLINT = "{extends: default, rules: {document-start: disable, line-length: {max: 160}, braces: {max-spaces-inside: 1}, truthy: {check-keys: false}, comments: {min-spaces-from-content: 1}}}"
+
+
+def run(*command: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    program, *arguments = map(str, command)
+    path = Path(sys.executable).with_name(program)
+    return subprocess.run([path, *arguments], cwd=cwd, capture_output=True, encoding="utf-8", check=False)
+
+
+CHECKS = {
+    "ruff check": ["ruff", "check", "--no-cache", "."],
+    "ruff format": ["ruff", "format", "--no-cache", "--check", "."],
+    "yamllint": ["yamllint", "-s", "-d", YAMLLINT, "."],
+    "actionlint": ["actionlint"],
+    "zizmor": ["zizmor", "--offline", "--persona", "pedantic", "."],
+    "dependabot schema": ["check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml"],
+    "workflow schema": ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", ".github/workflows/ci.yml"],
+}
+FAULTS = {
+    "ruff check": ("src/taxi_fares/data.py", "\nimport os\n"),
+    "ruff format": ("src/taxi_fares/data.py", "\nx = [1,2]\n"),
+    "yamllint": ("config/dev.yml", "contacts: {}\n"),
+    "actionlint": (".github/workflows/ci.yml", "      - run: echo ${{ matrix.none }}\n"),
+    "zizmor": (".github/workflows/ci.yml", "      - uses: actions/checkout@v7\n"),
+    "dependabot schema": (".github/dependabot.yml", "nothing: 1\n"),
+    "workflow schema": (".github/workflows/ci.yml", "nothing: 1\n"),
+}
+
+
+@pytest.fixture
+def repository(baked: Baked, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A copy of a baked project that is a git repository, as actionlint wants it."""
+    root = tmp_path / "project"
+    shutil.copytree(baked(getattr(request, "param", "classification")), root)
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    return root
+
+
+@pytest.mark.parametrize("repository", task_ids, indirect=True)
+def test_generated_files(repository: Path) -> None:
+    for name, command in CHECKS.items():
+        done = run(*command, cwd=repository)
+        assert done.returncode == 0, f"{name}:\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_planted_faults_are_found(repository: Path, check: str) -> None:
+    name, text = FAULTS[check]
+    path = repository / name
+    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+    assert run(*CHECKS[check], cwd=repository).returncode != 0
+
+
+def test_the_template_itself() -> None:
+    for command in (CHECKS["ruff check"], CHECKS["ruff format"], ["shellcheck", ".ci/run"]):
+        done = run(*command, cwd=TEMPLATE)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("task", [task for _, task in ALL_TASKS])
+def test_types(baked: Baked, installed: Environment, task: str, tmp_path: Path) -> None:
+    root = tmp_path / task
+    shutil.copytree(baked(task), root)
+    for version in ("3.11", "3.13"):
+        installed.run("-m", "mypy", "--python-version", version, cwd=root)
+    broken = root / "src/taxi_fares/data.py"
+    broken.write_text(broken.read_text(encoding="utf-8") + '\nnumber: int = "text"\n', encoding="utf-8")
+    assert "Incompatible types" in installed.run("-m", "mypy", cwd=root, check=False).stdout

@@ -1,0 +1,276 @@
+"""Generated projects are used as their users would use them: test, run, serve, score, monitor."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from .conftest import ALL_TASKS, TEMPLATE, Environment
+
+pytestmark = pytest.mark.full
+Baked = Callable[[str], Path]
+TASKS = [task for _, task in ALL_TASKS]
+DATA = {"forecasting": "departures"}
+REUSED_WITHIN = 3.0  # seconds, on an idle machine; tests run beside others
+ACTION_NEEDED = 1
+
+
+@pytest.fixture(scope="session")
+def used(shared: Path, baked: Baked, installed: Environment) -> Callable[[str], Path]:
+    """A project of the task whose pipeline has run once: git repository, registered model, reports."""
+
+    def get(task: str) -> Path:
+        root = shared / "used" / task
+        with FileLock(shared / f"used-{task}.lock"):
+            if not (root / "ran").exists():
+                shutil.rmtree(root, ignore_errors=True)
+                shutil.copytree(baked(task), root)
+                for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "Start"]):
+                    subprocess.run(["git", *command], cwd=root, check=True)
+                done = installed.mlops("run", cwd=root)
+                (root / "ran").write_text(done.stdout, encoding="utf-8")
+        return root
+
+    return get
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_generated_tests_pass(baked: Baked, installed: Environment, task: str, tmp_path: Path) -> None:
+    root = tmp_path / "a folder with spaces é"
+    shutil.copytree(baked(task), root)
+    done = installed.run("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=root)
+    assert re.search(r"\d+ passed", done.stdout)
+    assert "skipped" not in done.stdout, "every model family is installed here, so all must run"
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_run(used: Callable[[str], Path], installed: Environment, task: str) -> None:
+    root = used(task)
+    said = (root / "ran").read_text(encoding="utf-8")
+    assert "[4/4] register" in said
+    assert said.splitlines()[-1] == "Registered taxi-fares version 1."
+    again = installed.mlops("run", cwd=root).stdout
+    assert again.count("unchanged, reused") == 4
+    (registration,) = (root / ".mlops/steps/register").glob("*/outputs/registration/registration.json")
+    record = json.loads(registration.read_text(encoding="utf-8"))
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
+    assert record["git_commit"].startswith(commit.stdout.strip())
+    assert re.fullmatch(r"[0-9a-f]{12}", record["data_version"])
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_worse_candidate_is_refused(
+    used: Callable[[str], Path], installed: Environment, task: str, tmp_path: Path
+) -> None:
+    root = tmp_path / task
+    shutil.copytree(used(task), root)
+    # MLflow records absolute places, so the copy starts with a registry of its own.
+    shutil.rmtree(root / ".mlops")
+    installed.mlops("run", cwd=root)
+    worse = {"classification": "linear", "regression": "quantile", "forecasting": "seasonal_naive"}[task]
+    done = installed.mlops("run", "--set", f"family={worse}", "--set", "trials=1", cwd=root, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Not registered:" in done.stderr
+    shared_settings = root / "config/shared.yml"
+    text = shared_settings.read_text(encoding="utf-8")
+    shared_settings.write_text(re.sub(r"max_gap: [\d.]+", "max_gap: 0.0000001", text), encoding="utf-8")
+    done = installed.mlops("run", cwd=root, check=False)
+    assert done.returncode == 1
+    assert "between groups of" in done.stderr, "unfair models are refused, and the reason says so"
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_check(baked: Baked, azure: Environment, task: str, tmp_path: Path) -> None:
+    """`mlops check` with the Azure SDK installed: Azure ML's own schemas read every YAML file."""
+    root = tmp_path / task
+    shutil.copytree(baked(task), root)
+    done = azure.mlops("check", cwd=root, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("✓") == 5
+    faults = {
+        "mlops/azureml/train/train.yml": ("type: command", "type: comand"),
+        "mlops/azureml/train/pipeline.yml": ("component: ./train.yml", "component: ./trainn.yml"),
+        "config/dev.yml": ("location:", "loction:"),
+        "data/contract.yml": ("type: number", "type: numbr"),
+        "mlops/azureml/environments/conda.yml": ("numpy", "numpie"),
+    }
+    for name, (old, new) in faults.items():
+        path = root / name
+        text = path.read_text(encoding="utf-8")
+        if old not in text:
+            continue
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+        done = azure.mlops("check", cwd=root, check=False)
+        assert done.returncode == 1, f"{name}: {done.stdout}{done.stderr}"
+        assert "✗" in done.stdout
+        path.write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_pipeline_becomes_a_rest_object(baked: Baked, azure: Environment, task: str) -> None:
+    script = (
+        "import logging, warnings; warnings.simplefilter('ignore'); logging.disable(logging.CRITICAL);"
+        "from azure.ai.ml import load_job; job = load_job('mlops/azureml/train/pipeline.yml');"
+        "print(sorted(job._to_rest_object().properties.jobs))"
+    )
+    done = azure.run("-c", script, cwd=baked(task))
+    assert done.stdout.strip().splitlines()[-1] == "['evaluate', 'prepare', 'register', 'train']"
+
+
+@contextmanager
+def serving(installed: Environment, root: Path, port: int) -> Iterator[str]:
+    """The project's `mlops serve`, until the block ends; then no process may be left."""
+    process = subprocess.Popen(
+        [installed.python, "-m", "mlops_runtime.cli", "serve", "--port", str(port)],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root / "src"), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+    assert process.stdout
+    try:
+        said = ""
+        for line in process.stdout:
+            said += line
+            if line.startswith("Ctrl-C"):
+                break
+        else:
+            pytest.fail(f"the server did not start:\n{said}")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+        with pytest.raises(urllib.error.URLError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2)
+
+
+def post(url: str, body: bytes) -> tuple[int, str]:
+    request = urllib.request.Request(f"{url}/score", body, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
+@pytest.mark.parametrize(("task", "port"), [(task, 5801 + number) for number, task in enumerate(TASKS)])
+def test_serve_then_monitor(used: Callable[[str], Path], installed: Environment, task: str, port: int) -> None:
+    root = used(task)
+    with serving(installed, root, port) as url:
+        body = (root / ".mlops/serve/example-request.json").read_bytes()
+        for _ in range(20):
+            status, answer = post(url, body)
+            assert status == 200, answer
+        assert json.loads(answer)
+        with urllib.request.urlopen(f"{url}/swagger.json?version=3", timeout=10) as described:
+            assert "input_data" in described.read().decode()
+        request = json.loads(body)
+        hostile = [
+            b"",
+            b"{",
+            b"[1]",
+            b"\xff\xfe",
+            b'{"input_data": []}',
+            b'{"input_data": [{"x": 1}]}',
+            b'{"input_data": NaN}',
+            b"[" * 100_000,
+            b'{"input_data": "' + b"x" * 20_000_000 + b'"}',
+            json.dumps({**request, "input_data": None}).encode(),
+        ]
+        for bad in hostile:
+            status, answer = post(url, bad)
+            assert 400 <= status < 500, f"{bad[:60]!r} → {status} {answer[:200]}"
+            assert "Traceback" not in answer
+            assert json.loads(answer)["reasons"]
+        assert post(url, body)[0] == 200, "the server still answers"
+    collected = list((root / ".mlops/collected").glob("*.jsonl"))
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in collected) >= 21
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_score_and_monitor_new_data(used: Callable[[str], Path], installed: Environment, task: str, tmp_path: Path) -> None:
+    root = used(task)
+    name = DATA.get(task, "flights")
+    scored = tmp_path / "scored.csv"
+    installed.mlops("score", f"data/{name}-new.parquet", "--output", scored, cwd=root)
+    assert len(scored.read_text(encoding="utf-8").splitlines()) > 10
+    done = installed.mlops("monitor", "--data", f"data/{name}-new.parquet", cwd=root, check=False)
+    assert done.returncode == ACTION_NEEDED, done.stdout + done.stderr
+    assert re.search(r"Action: (retrain|investigate)", done.stdout)
+    metrics = json.loads((root / ".mlops/monitor/metrics.json").read_text(encoding="utf-8"))
+    assert metrics["action"] in ("retrain", "investigate")
+    done = installed.mlops("score", "README.md", cwd=root, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: ")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_reports_in_a_browser(used: Callable[[str], Path], installed: Environment, task: str) -> None:
+    """The reports open without a network: nothing on the console, no request leaves the page."""
+    from selenium import webdriver
+
+    root = used(task)
+    name = DATA.get(task, "flights")
+    installed.mlops("monitor", "--data", f"data/{name}-new.parquet", cwd=root, check=False)
+    reports = [*root.glob(".mlops/steps/evaluate/*/outputs/evaluation/report.html"), root / ".mlops/monitor/report.html"]
+    options = webdriver.ChromeOptions()
+    for argument in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--window-size=1100,1400"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    options.binary_location = str(shutil.which("chromium"))
+    driver = webdriver.Chrome(options, webdriver.ChromeService(str(shutil.which("chromedriver"))))
+    try:
+        for report in reports:
+            driver.get(report.as_uri())
+            assert driver.find_elements("css selector", "figure svg"), f"{report} has no picture"
+            assert driver.get_log("browser") == []
+            events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
+            asked = {e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"}
+            assert {url for url in asked if not url.startswith("data:")} == {report.as_uri()}
+            width = driver.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
+            assert width <= 0, "the page is wider than the window"
+    finally:
+        driver.quit()
+
+
+def readme_commands(readme: Path, heading: str) -> str:
+    """The shell block under a heading of a README."""
+    section = readme.read_text(encoding="utf-8").split(f"## {heading}\n", 1)[1]
+    return re.search(r"```sh\n(.*?)```", section, re.DOTALL)[1]
+
+
+def test_first_command_of_the_readme(tmp_path: Path) -> None:
+    """From a clone to a registered model, in an empty virtual environment."""
+    clone = tmp_path / "mlops-template"
+    subprocess.run(["git", "clone", "-q", TEMPLATE, clone], check=True)
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv" if shutil.which("pip") else "uv", *(() if shutil.which("pip") else ("venv",)), venv], check=True)
+    environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "UV_PYTHON", "PYTHONPATH")}
+    environment["PATH"] = f"{venv / 'bin'}{os.pathsep}{environment['PATH']}"
+    started = time.monotonic()
+    done = subprocess.run(
+        ["bash", "-c", readme_commands(clone / "README.md", "Try")],
+        cwd=clone,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    print(f"first command: {time.monotonic() - started:.0f} s")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "Registered ml-project version 1." in done.stdout
+    assert (tmp_path / "ml-project" / ".mlops" / "mlflow.db").exists()

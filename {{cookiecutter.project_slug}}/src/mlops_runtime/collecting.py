@@ -1,0 +1,186 @@
+"""Collecting what a model was asked and what it answered, for monitoring.
+
+On Azure ML, where the deployment's `data_collector` is on, through azureml-ai-monitoring into the collections
+model_inputs and model_outputs, correlated by request id. Elsewhere as JSON lines, one per request, in the folder that
+MLOPS_COLLECT_TO names (default: .mlops/collected in the repository). A failure to collect never fails a request.
+"""
+
+import json
+import logging
+import os
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mlops_runtime.config import find_root
+from mlops_runtime.contract import Contract
+from mlops_runtime.errors import Problem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FOLDER = "MLOPS_COLLECT_TO"
+VERSION = "MLOPS_MODEL_VERSION"  # which registered version answers; set by `mlops serve`
+LARGEST_FILE = 256 * 2**20  # bytes per process and day
+logger = logging.getLogger("azmlinfsrv.collecting")  # a child of the logger that the inference server shows
+
+
+class Collector(Protocol):
+    """Where requests go."""
+
+    def served(
+        self, request_id: str, columns: list[str], rows: list[list[Any]], outputs: dict[str, list[Any]]
+    ) -> None:
+        """Keep an answered request: its rows and, per output column, its predictions."""
+
+    def refused(self, request_id: str, status: int, reasons: list[str]) -> None:
+        """Keep that a request was refused, and why."""
+
+
+def open_collector(inputs: Contract) -> Collector:
+    """The collector for where this runs."""
+    if os.environ.get("AZUREML_MDC_CONFIG_PATH") or os.environ.get("AZUREML_MDC_ENABLED", "").lower() == "true":
+        return AzureCollector(inputs)
+    return FileCollector(local_folder())
+
+
+def local_folder() -> Path | None:
+    """Where requests are collected on this machine; None outside a repository."""
+    if os.environ.get(FOLDER):
+        return Path(os.environ[FOLDER])
+    try:
+        return find_root() / ".mlops" / "collected"
+    except Problem:
+        return None
+
+
+class FileCollector:
+    """Appends to <folder>/<date>-<process>.jsonl, each request as one line in one write."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """Without a folder nothing is kept."""
+        self.folder = folder
+        self.version = os.environ.get(VERSION, "")
+        self._lock = threading.Lock()
+        self._file = -1
+        self._day = ""
+        self._size = 0
+        self._warned = False
+
+    def served(
+        self, request_id: str, columns: list[str], rows: list[list[Any]], outputs: dict[str, list[Any]]
+    ) -> None:
+        """Keep an answered request."""
+        self._append({"id": request_id, "columns": columns, "rows": rows, "outputs": outputs})
+
+    def refused(self, request_id: str, status: int, reasons: list[str]) -> None:
+        """Keep that a request was refused, and why."""
+        self._append({"id": request_id, "status": status, "reasons": reasons})
+
+    def _append(self, record: dict[str, Any]) -> None:
+        if self.folder is None:
+            return
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        record = {"time": now, "version": self.version, **record}
+        line = json.dumps(record, separators=(",", ":")).encode("ascii") + b"\n"
+        with self._lock:
+            try:
+                if now[:10] != self._day:
+                    self._open(self.folder, now[:10])
+                if self._size + len(line) > LARGEST_FILE:
+                    raise OSError(f"more than {LARGEST_FILE:,} bytes today")
+                self._size += os.write(self._file, line)
+            except OSError as error:
+                if not self._warned:  # once: a full disk must not fill the log too
+                    logger.warning("Requests are not collected in %s: %s", self.folder, error)
+                self._warned = True
+
+    def _open(self, folder: Path, day: str) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{day}-{os.getpid()}.jsonl"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        self._file = os.open(path, flags, 0o600)  # requests can be personal data
+        self._size = os.fstat(self._file).st_size
+        self._day = day
+
+
+class AzureCollector:
+    """Hands inputs and outputs to Azure ML's data collector."""
+
+    def __init__(self, inputs: Contract) -> None:
+        """`inputs` gives the column types, which Azure ML's monitors want to be the same in every request."""
+        from azureml.ai.monitoring import Collector as Collection
+
+        numbers = ("integer", "number")
+        self._types = {name: float if column.type in numbers else object for name, column in inputs.columns.items()}
+        self._inputs = Collection(name="model_inputs", on_error=self._report)
+        self._outputs = Collection(name="model_outputs", on_error=self._report)
+
+    def served(
+        self, request_id: str, columns: list[str], rows: list[list[Any]], outputs: dict[str, list[Any]]
+    ) -> None:
+        """Keep an answered request."""
+        import pandas as pd
+        from azureml.ai.monitoring.context import BasicCorrelationContext
+
+        frame = pd.DataFrame(rows, columns=columns).astype({name: self._types[name] for name in columns})
+        context = self._inputs.collect(frame, BasicCorrelationContext(id=request_id))
+        self._outputs.collect(pd.DataFrame(outputs), context)
+
+    def refused(self, request_id: str, status: int, reasons: list[str]) -> None:
+        """Nothing: the endpoint's traffic log counts refused requests by status."""
+
+    def _report(self, error: Exception) -> None:
+        logger.warning("A request was not collected: %s", error)
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What `load_collected` found."""
+
+    requests: "pd.DataFrame"  # one row per prediction: request_id, request_time, the input columns, the output columns
+    outputs: list[str]  # the output columns
+    refused: list[dict[str, Any]]  # time, id, status, reasons
+    unreadable: int  # lines cut short, for example by a crash
+    others: dict[str, int]  # rows that other versions answered: version → count
+
+
+def load_collected(folder: Path, version: str) -> Collected:
+    """The requests that FileCollector kept in `folder` and that the registered `version` answered, oldest first."""
+    import pandas as pd
+
+    tables: dict[tuple[str, ...], list[list[Any]]] = {}
+    outputs: dict[str, None] = {}
+    refused: list[dict[str, Any]] = []
+    others: dict[str, int] = {}
+    unreadable = 0
+    for path in sorted(folder.glob("*.jsonl")):
+        for line in path.read_bytes().splitlines():
+            try:
+                record = json.loads(line)
+                served = "status" not in record
+                rows = list(zip(*record["outputs"].values(), strict=True)) if served else []
+            except (ValueError, KeyError):
+                unreadable += 1
+                continue
+            if record["version"] != version:
+                others[record["version"]] = others.get(record["version"], 0) + len(rows)
+            elif served:
+                outputs.update(dict.fromkeys(record["outputs"]))
+                names = ("request_id", "request_time", *record["columns"], *record["outputs"])
+                lines = tables.setdefault(names, [])
+                for row, output in zip(record["rows"], rows, strict=True):
+                    lines.append([record["id"], record["time"], *row, *output])
+            else:
+                refused.append(record)
+    frames = [pd.DataFrame(rows, columns=list(names)) for names, rows in tables.items()]
+    requests = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    if len(requests):
+        requests["request_time"] = pd.to_datetime(requests["request_time"], format="ISO8601", utc=True)
+        requests = requests.sort_values("request_time", kind="stable", ignore_index=True)
+    return Collected(requests, list(outputs), refused, unreadable, others)

@@ -1,0 +1,177 @@
+"""Serve the registered model behind the Azure ML inference server on this machine."""
+
+import argparse
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from mlops_runtime.errors import Problem
+
+BOOT_SECONDS = 120
+STOP_SECONDS = 15
+LOG_LINES = 15  # shown when the server does not start
+
+# The server listens on all addresses and outlives a parent that was killed: this changes the one and the other.
+LAUNCH = """
+import os, signal, sys, threading
+from azureml_inference_server_http import amlserver, constants
+
+def stop_with_parent():
+    os.read(0, 1)  # returns when the parent, which never writes, is gone
+    os.kill(os.getpid(), signal.SIGTERM)
+
+threading.Thread(target=stop_with_parent, daemon=True).start()
+if sys.platform != "win32":
+    import gunicorn.config
+    if hasattr(gunicorn.config, "ControlSocketDisable"):  # a socket in the home folder that nobody needs
+        os.environ["GUNICORN_CMD_ARGS"] = "--no-control-socket"
+amlserver.DEFAULT_HOST = sys.argv.pop(1)
+amlserver.run()
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--port", type=_port, default=5001, metavar="N", help="port to listen on (default: 5001)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    parser.add_argument("--model-version", metavar="V", help="registered version to serve (default: the champion)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Start the server, say how to use it, and wait for Ctrl-C."""
+    from mlops_runtime import config, serving, tracking
+    from mlops_runtime.collecting import local_folder
+
+    settings = config.load()
+    _check_free(args.host, args.port)
+    version = serving.choose(settings.project.name, args.model_version)
+    model = tracking.fetch(version)
+    state = settings.root / ".mlops" / "serve"
+    state.mkdir(parents=True, exist_ok=True)
+    log, example = state / f"{args.port}.log", state / "example-request.json"
+    _write_example(model, example)
+
+    print(f"Starting {version.name} version {version.version} …", flush=True)
+    server = _start(settings.root, settings.project.package, model, version.version, args.host, args.port, log)
+    previous = {number: signal.signal(number, _interrupt) for number in _stop_signals()}
+    try:
+        url = f"http://{args.host}:{args.port}"
+        _wait_until_healthy(server, url, log)
+        print(
+            f"Serving at {url}/score; Swagger at {url}/swagger.json?version=3; log in {log}.\n"
+            f"Requests are collected in {local_folder()} for `mlops monitor`.\n"
+            f"Try, in another terminal:\n\n"
+            f'  curl {url}/score -H "Content-Type: application/json" -d "@{example.as_posix()}"\n\n'
+            f"Ctrl-C stops.",
+            flush=True,
+        )
+        code = server.wait()
+        raise Problem(f"The server ended by itself with exit code {code}. The end of {log}:\n{_tail(log)}")
+    except KeyboardInterrupt:
+        print("Stopping …", flush=True)
+        return 0
+    finally:
+        _stop(server)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: give a number from 1 to 65535")
+    return int(text)
+
+
+def _check_free(host: str, port: int) -> None:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            if sys.platform != "win32":  # there the option would let two servers share the port
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise Problem(
+            f"Cannot listen on {host}:{port} ({error.strerror or error}): "
+            "stop what uses that port, or choose another with --port."
+        ) from None
+
+
+def _write_example(model: Path, file: Path) -> None:
+    """The first row of the MLflow model's input example as a request."""
+    split = json.loads((model / "input_example.json").read_text(encoding="utf-8"))
+    row = dict(zip(split["columns"], split["data"][0], strict=True))
+    file.write_text(json.dumps({"input_data": [row]}, indent=2) + "\n", encoding="utf-8", newline="\n")
+
+
+def _start(root: Path, package: str, model: Path, version: str, host: str, port: int, log: Path) -> Any:
+    from mlops_runtime.collecting import FOLDER, VERSION, local_folder
+
+    source = root / "src"
+    environment = {
+        **os.environ,
+        "AML_APP_ROOT": str(source),
+        VERSION: version,
+        FOLDER: str(local_folder()),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(source), os.environ.get("PYTHONPATH")])),
+        "PYTHONUTF8": "1",
+    }
+    script = source / package / "score.py"
+    command = [sys.executable, "-c", LAUNCH, host, "--entry_script", str(script), "--model_dir", str(model)]
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [*command, "--port", str(port)],
+            cwd=root,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _wait_until_healthy(server: Any, url: str, log: Path) -> None:
+    """Poll the health route; a server that ends or takes too long is a Problem with the end of its log."""
+    deadline = time.monotonic() + BOOT_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise Problem(f"The server did not start. The end of {log}:\n{_tail(log)}")
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):  # not listening yet
+            time.sleep(0.2)
+    raise Problem(f"The server was not healthy after {BOOT_SECONDS} s. The end of {log}:\n{_tail(log)}")
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:])
+
+
+def _stop_signals() -> list[int]:
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # the third is not on Windows, the fourth only there
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _stop(server: Any) -> None:
+    """End the server and wait for it, by force if it does not listen."""
+    for number in _stop_signals():
+        signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave it running
+    server.terminate()
+    try:
+        server.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
