@@ -10,9 +10,10 @@ from pathlib import Path
 from cookiecutter.generate import generate_files
 from cookiecutter.utils import create_env_with_context
 
-ANSWERS = json.loads(r'{{ cookiecutter | tojson }}')
-# Hooks are rendered in the template's folder by Cookiecutter and cruft alike; neither tells a running hook where that is.
-TEMPLATE = Path(json.loads(r'{{ lipsum.__globals__.os.getcwd() | tojson }}'))
+# Single quotes: tojson escapes those, not double ones.
+ANSWERS = json.loads(r'{{ cookiecutter | tojson }}')  # fmt: skip
+# Hooks are rendered in the template's folder by Cookiecutter and cruft alike; a running hook is not told where that is.
+TEMPLATE = Path(json.loads(r'{{ lipsum.__globals__.os.getcwd() | tojson }}'))  # fmt: skip
 PROJECT = Path.cwd()
 SLUG = "{% raw %}{{cookiecutter.project_slug}}{% endraw %}"  # the folder in each layer that holds its files
 
@@ -76,10 +77,12 @@ def record_answers() -> None:
         return
     origin = template_git("remote", "get-url", "origin") or TEMPLATE.as_posix()
     state = {
-        "template": re.sub(r"(?<=://)[^/@]*@", "", origin),  # a token in the address stays out of the repository
+        "template": re.sub(r"(?<=://)[^/]*@", "", origin),  # a token in the address stays out of the repository
         "commit": commit,
         "checkout": ANSWERS.get("_checkout"),
-        "context": {"cookiecutter": {k: v for k, v in ANSWERS.items() if k not in ("_output_dir", "_repo_dir", "_template")}},
+        "context": {
+            "cookiecutter": {k: v for k, v in ANSWERS.items() if k not in ("_output_dir", "_repo_dir", "_template")}
+        },
         "directory": None,
     }
     text = json.dumps(state, indent=2, ensure_ascii=False) + "\n"

@@ -10,12 +10,13 @@ import sys
 import unicodedata
 from pathlib import Path
 
-ANSWERS = json.loads(r'{{ cookiecutter | tojson }}')
+# Single quotes: tojson escapes those, not double ones.
+ANSWERS = json.loads(r'{{ cookiecutter | tojson }}')  # fmt: skip
 
 TASKS = {
     "classical": ["classification", "regression", "forecasting"],
 }
-# Characters that some parser folds, drops or reorders: controls, line separators, surrogates, BOM, bidi controls.
+# Characters that a parser or an editor folds, drops or reorders: controls, separators, surrogates, BOM, bidirectional.
 UNSAFE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
 UNSAFE_CHARACTERS = set("\ufeff\ufffe\uffff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -30,7 +31,7 @@ def problem(answers: dict) -> str | None:
         if bad:
             return f"{key} {value!r} contains the invisible character {bad[0]!r}: write it on one line of visible text."
         if any(mark in value for mark in ("{" + "{", "{" + "%", "{" + "#")):
-            return f"{key} {value!r} contains a template marker (a brace followed by a brace, % or #): put a space between."
+            return f"{key} {value!r} contains a template marker (a brace and a brace, % or #): put a space between."
     if len(answers["project_name"]) > 60:
         return f"project_name has {len(answers['project_name'])} characters: shorten it to 60 at most."
 
@@ -48,13 +49,16 @@ def problem(answers: dict) -> str | None:
         )
     taken = keyword.iskeyword(package) or package in sys.stdlib_module_names or package in answers["_reserved_packages"]
     if taken:
-        return f"package_name {package!r} is already the name of something Python code here imports: try '{package}_ml'."
+        return (
+            f"package_name {package!r} is already the name of something Python code here imports: try '{package}_ml'."
+        )
 
     tasks = TASKS[answers["scenario"]]
     if answers["task"] not in tasks:
         return f"task {answers['task']!r} does not exist for {answers['scenario']!r}: choose one of {', '.join(tasks)}."
     if not re.fullmatch(r"[a-z0-9]{3,40}", answers["azure_region"]):
-        return f"azure_region {answers['azure_region']!r} is not allowed: lower-case letters and digits, for example 'westeurope'."
+        region = answers["azure_region"]
+        return f"azure_region {region!r} is not allowed: lower-case letters and digits, for example 'westeurope'."
     if not re.fullmatch(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", answers["owner_email"]):
         return f"owner_email {answers['owner_email']!r} is not an e-mail address: write it like 'team@example.com'."
     return None
@@ -69,7 +73,11 @@ def uncommitted_changes() -> bool:
 
 
 if __name__ == "__main__":
-    message = problem(ANSWERS) if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: run Cookiecutter with one."
+    message = (
+        problem(ANSWERS)
+        if sys.version_info >= (3, 11)
+        else "Python 3.11 or newer is needed: run Cookiecutter with one."
+    )
     if message is None and uncommitted_changes():
         message = (
             f"{Path.cwd().name} has uncommitted changes, which generating again would overwrite: "

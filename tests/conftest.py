@@ -83,7 +83,11 @@ class Environment:
 
     def run(self, *arguments: object, cwd: Path, check: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
         """Run its Python with `cwd`/src importable; on failure the test fails with what was printed."""
-        environment = {**os.environ, "PYTHONPATH": str(cwd / "src"), "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}"}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(cwd / "src"),
+            "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}",
+        }
         done = subprocess.run(
             [self.python, *map(str, arguments)],
             cwd=cwd,
@@ -120,7 +124,17 @@ def install(folder: Path, requirements: list[str]) -> Environment:
             own_wheels = own_wheels or ["--torch-backend", "cpu"]
             uv = [sys.executable, "-m", "uv"]
             subprocess.run([*uv, "venv", "-q", "--python", sys.executable, folder], check=True)
-            command = [*uv, "pip", "install", "-q", "--compile-bytecode", "--python", python, *own_wheels, *requirements]
+            command = [
+                *uv,
+                "pip",
+                "install",
+                "-q",
+                "--compile-bytecode",
+                "--python",
+                python,
+                *own_wheels,
+                *requirements,
+            ]
             subprocess.run(command, check=True)
             (folder / "ready").touch()
     return Environment(python)

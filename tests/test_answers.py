@@ -83,7 +83,22 @@ def test_a_refusal_through_the_command_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["a" * 60, "3D Printing 24/7", "🚀", "Ωμέγα", "class", "json", "test", "mlflow", "tests", "x", "数据", "--", "é" * 60, "Ab"],
+    [
+        "a" * 60,
+        "3D Printing 24/7",
+        "🚀",
+        "Ωμέγα",
+        "class",
+        "json",
+        "test",
+        "mlflow",
+        "tests",
+        "x",
+        "数据",
+        "--",
+        "é" * 60,
+        "Ab",
+    ],
 )
 def test_derived_defaults_are_always_valid(name: str, bake: Bake) -> None:
     project = bake(project_name=name)
@@ -95,7 +110,20 @@ def test_derived_defaults_are_always_valid(name: str, bake: Bake) -> None:
 
 
 KEYS = ("project_name", "description", "author")
-HOSTILE = ['Say "hi": it\'s', 'O"Brien', r"C:\Users\new", '"""', "'''", "José 🚀", "$(id)", "'; rm -rf", "#", "a: b", "- x", "\\"]
+HOSTILE = [
+    'Say "hi": it\'s',
+    'O"Brien',
+    r"C:\Users\new",
+    '"""',
+    "'''",
+    "José 🚀",
+    "$(id)",
+    "'; rm -rf",
+    "#",
+    "a: b",
+    "- x",
+    "\\",
+]
 
 
 def values_that_come_out(project: Path) -> dict[str, list[str]]:
@@ -129,7 +157,9 @@ text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60
 
 @given(name=text, description=text, author=text)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_answer_is_rendered_or_refused(name: str, description: str, author: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_any_answer_is_rendered_or_refused(
+    name: str, description: str, author: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     given_answers = {"project_name": name, "description": description, "author": author}
     if any("{{" in v or "{%" in v or "{#" in v for v in given_answers.values()):
         return  # `--no-input` renders such answers before any hook; through prompts they are refused

@@ -93,7 +93,17 @@ def test_zip(expected: dict[str, bytes], template: Path, tmp_path: Path) -> None
 
 def cruft_create(template: Path, out: Path) -> Path:
     answers = json.dumps(ANSWERS)
-    settled("cruft", "create", template.as_uri(), "--no-input", "--output-dir", out, "--extra-context", answers, cwd=out.parent)
+    settled(
+        "cruft",
+        "create",
+        template.as_uri(),
+        "--no-input",
+        "--output-dir",
+        out,
+        "--extra-context",
+        answers,
+        cwd=out.parent,
+    )
     return out / "taxi-fares"
 
 

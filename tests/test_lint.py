@@ -12,7 +12,10 @@ from .conftest import ALL_TASKS, TEMPLATE, Environment
 from .test_structure import task_ids
 
 Baked = Callable[[str], Path]
-YAMLLINT = "{extends: default, rules: {document-start: disable, line-length: {max: 160}, braces: {max-spaces-inside: 1}, truthy: {check-keys: false}, comments: {min-spaces-from-content: 1}}}"
+YAMLLINT = (
+    "{extends: default, rules: {document-start: disable, line-length: {max: 160}, truthy: {check-keys: false}, "
+    "comments: {min-spaces-from-content: 1}}}"
+)
 
 
 def run(*command: object, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -202,7 +202,9 @@ def test_serve_then_monitor(used: Callable[[str], Path], installed: Environment,
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_score_and_monitor_new_data(used: Callable[[str], Path], installed: Environment, task: str, tmp_path: Path) -> None:
+def test_score_and_monitor_new_data(
+    used: Callable[[str], Path], installed: Environment, task: str, tmp_path: Path
+) -> None:
     root = used(task)
     name = DATA.get(task, "flights")
     scored = tmp_path / "scored.csv"
@@ -226,9 +228,18 @@ def test_reports_in_a_browser(used: Callable[[str], Path], installed: Environmen
     root = used(task)
     name = DATA.get(task, "flights")
     installed.mlops("monitor", "--data", f"data/{name}-new.parquet", cwd=root, check=False)
-    reports = [*root.glob(".mlops/steps/evaluate/*/outputs/evaluation/report.html"), root / ".mlops/monitor/report.html"]
+    reports = [
+        *root.glob(".mlops/steps/evaluate/*/outputs/evaluation/report.html"),
+        root / ".mlops/monitor/report.html",
+    ]
     options = webdriver.ChromeOptions()
-    for argument in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--window-size=1100,1400"):
+    for argument in (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--window-size=1100,1400",
+    ):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     options.binary_location = str(shutil.which("chromium"))
@@ -258,7 +269,16 @@ def test_first_command_of_the_readme(tmp_path: Path) -> None:
     clone = tmp_path / "mlops-template"
     subprocess.run(["git", "clone", "-q", TEMPLATE, clone], check=True)
     venv = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv" if shutil.which("pip") else "uv", *(() if shutil.which("pip") else ("venv",)), venv], check=True)
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "venv" if shutil.which("pip") else "uv",
+            *(() if shutil.which("pip") else ("venv",)),
+            venv,
+        ],
+        check=True,
+    )
     environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "UV_PYTHON", "PYTHONPATH")}
     environment["PATH"] = f"{venv / 'bin'}{os.pathsep}{environment['PATH']}"
     started = time.monotonic()

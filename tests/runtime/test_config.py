@@ -18,12 +18,22 @@ def test_environment_values_replace_shared_ones(tmp_path: Path) -> None:
 
 
 FAULTS = {
-    "unknown key": ("shared.yml", "training:", "trainning:", ["trainning: unknown key", "training: this key is missing"]),
+    "unknown key": (
+        "shared.yml",
+        "training:",
+        "trainning:",
+        ["trainning: unknown key", "training: this key is missing"],
+    ),
     "wrong type": ("shared.yml", "min: 0.5", "min: half", ["gates.metrics.score.min", "'half'"]),
     "no limit": ("shared.yml", "{min: 0.5}", "{max: null}", ["give min, max or both"]),
     "unknown action": ("shared.yml", "action: investigate", "action: panic", ["'none', 'investigate' or 'retrain'"]),
     "bad address": ("prod.yml", "team@example.com", "team", ["prod.yml: contacts.owner", "'team'"]),
-    "unknown override": ("prod.yml", "contacts:", "training: {wrd: x}\ncontacts:", ["training.wrd", "the keys there are word"]),
+    "unknown override": (
+        "prod.yml",
+        "contacts:",
+        "training: {wrd: x}\ncontacts:",
+        ["training.wrd", "the keys there are word"],
+    ),
     "broken YAML": ("shared.yml", "project: {", "project: {{", ["shared.yml, line"]),
     "empty": ("prod.yml", toy.ENVIRONMENT, "", ["prod.yml: the file"]),
 }

@@ -14,7 +14,12 @@ FAULTS = {
     "unknown setting": ("pipeline.yml", "{default_compute", "{on_init: x, default_compute", "settings.on_init"),
     "missing file": ("pipeline.yml", "text.txt", "none.txt", "none.txt does not exist"),
     "cloud path": ("pipeline.yml", "../../../data/text.txt", "azureml:text@latest", "is not on this machine"),
-    "sweep": ("pipeline.yml", "type: command\n    component: ./second", "type: sweep\n    component: ./second", "sweep"),
+    "sweep": (
+        "pipeline.yml",
+        "type: command\n    component: ./second",
+        "type: sweep\n    component: ./second",
+        "sweep",
+    ),
     "registered component": ("pipeline.yml", "./second.yml", "azureml:second@latest", "must be a component file"),
     "unknown component input": ("pipeline.yml", "      word: $", "      wrd: $", "no such input"),
     "missing input": ("pipeline.yml", "      word: ${{parent.inputs.word}}\n", "", "first.inputs.word is missing"),
@@ -29,7 +34,12 @@ FAULTS = {
     "unsupported input type": ("first.yml", "{type: string}", "{type: triton_model}", "'triton_model'"),
     "wrong literal": ("first.yml", "word: {type: string}", "word: {type: integer}", "must be a whole number"),
     "not YAML": ("first.yml", "inputs:", "inputs: [", "is not valid YAML"),
-    "circle": ("pipeline.yml", "text: ${{parent.inputs.text}}", "text: ${{parent.jobs.second.outputs.count}}", "each other"),
+    "circle": (
+        "pipeline.yml",
+        "text: ${{parent.inputs.text}}",
+        "text: ${{parent.jobs.second.outputs.count}}",
+        "each other",
+    ),
 }
 
 
@@ -54,7 +64,9 @@ def test_literals_are_converted(value: str | int, kind: type, expected: object) 
     assert type(converted) is kind
 
 
-@pytest.mark.parametrize(("value", "kind"), [("x", int), ("1.5", int), (True, int), (1.5, int), ("yes", bool), ("", float)])
+@pytest.mark.parametrize(
+    ("value", "kind"), [("x", int), ("1.5", int), (True, int), (1.5, int), ("yes", bool), ("", float)]
+)
 def test_other_literals_are_refused(value: str | float, kind: type) -> None:
     with pytest.raises(Problem, match="must be"):
         pipeline.convert("x", value, kind)

@@ -35,7 +35,7 @@ def test_steps_run_in_the_order_of_their_needs(project: Path) -> None:
 
 
 def test_values_are_never_split_or_interpreted(project: Path) -> None:
-    word = "two words; $(touch x) \"quoted\" ${{inputs.text}}"
+    word = 'two words; $(touch x) "quoted" ${{inputs.text}}'
     assert run(project, word=word)["first"].output("lines").joinpath("out.txt").read_text().split("|")[1] == word
 
 

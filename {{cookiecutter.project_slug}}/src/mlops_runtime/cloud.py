@@ -1,8 +1,8 @@
 """Everything that needs the Azure SDK (the optional extra `azure`), imported only when it is called."""
 
-import importlib.util
 import logging
 import warnings
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 # What a file is, by its $schema, and the SDK function that loads it.
@@ -16,7 +16,10 @@ LOADERS = {
 
 def available() -> bool:
     """Whether the Azure SDK is installed."""
-    return importlib.util.find_spec("azure") is not None and importlib.util.find_spec("azure.ai.ml") is not None
+    try:
+        return bool(version("azure-ai-ml"))
+    except PackageNotFoundError:
+        return False
 
 
 def faults(path: Path, schema: str) -> list[str]:

@@ -30,9 +30,7 @@ logger = logging.getLogger("azmlinfsrv.collecting")  # a child of the logger tha
 class Collector(Protocol):
     """Where requests go."""
 
-    def served(
-        self, request_id: str, columns: list[str], rows: list[list[Any]], outputs: dict[str, list[Any]]
-    ) -> None:
+    def served(self, request_id: str, columns: list[str], rows: list[list[Any]], outputs: dict[str, list[Any]]) -> None:
         """Keep an answered request: its rows and, per output column, its predictions."""
 
     def refused(self, request_id: str, status: int, reasons: list[str]) -> None:
@@ -69,9 +67,7 @@ class FileCollector:
         self._size = 0
         self._warned = False
 
-    def served(
-        self, request_id: str, columns: list[str], rows: list[list[Any]], outputs: dict[str, list[Any]]
-    ) -> None:
+    def served(self, request_id: str, columns: list[str], rows: list[list[Any]], outputs: dict[str, list[Any]]) -> None:
         """Keep an answered request."""
         self._append({"id": request_id, "columns": columns, "rows": rows, "outputs": outputs})
 
@@ -121,9 +117,7 @@ class AzureCollector:
         self._inputs = Collection(name="model_inputs", on_error=self._report)
         self._outputs = Collection(name="model_outputs", on_error=self._report)
 
-    def served(
-        self, request_id: str, columns: list[str], rows: list[list[Any]], outputs: dict[str, list[Any]]
-    ) -> None:
+    def served(self, request_id: str, columns: list[str], rows: list[list[Any]], outputs: dict[str, list[Any]]) -> None:
         """Keep an answered request."""
         import pandas as pd
         from azureml.ai.monitoring.context import BasicCorrelationContext

@@ -152,7 +152,10 @@ def worse_by(reference: Array, current: Array, false_alarms: float = FALSE_ALARM
 
 
 def group_shifts(
-    reference: "pd.Series[Any]", current: "pd.Series[Any]", groups: "tuple[pd.Series[Any], pd.Series[Any]]", min_rows: int
+    reference: "pd.Series[Any]",
+    current: "pd.Series[Any]",
+    groups: "tuple[pd.Series[Any], pd.Series[Any]]",
+    min_rows: int,
 ) -> pd.DataFrame:
     """How far each group's mean moved beyond everyone's: is one group treated differently than before?
 

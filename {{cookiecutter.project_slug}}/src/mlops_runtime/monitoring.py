@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 Action = Literal["none", "retrain", "investigate"]
 Status = Literal["ok", "fired", "not measured"]
+BEFORE, NOW = "#8a94a6", "#c2410c"  # colours
+HOW_TO_READ = (
+    "PSI: population stability index; it counts only where it exceeds what chance alone would give (by_chance). "
+    "KS: largest gap between the cumulative shares. Last: the values whose share changed most, before and now."
+)
 WINDOWS = 8  # parts of the period for which drift over time is shown
 WINDOW_ROWS = 50  # a part has at least this many rows
 
@@ -100,6 +105,11 @@ class Watched:
             times = self.current[self.time].dropna()
             facts["from"], facts["until"] = str(times.min())[:16], str(times.max())[:16]
         return facts
+
+    def threshold(self, signal: str) -> float:
+        """Above which value the signal fires; infinite if config does not watch it."""
+        found = self.settings.monitoring.signals.get(signal)
+        return found.threshold if found else math.inf
 
 
 def watch(
@@ -273,6 +283,38 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def drift_signal(name: str, drifts: Sequence[Drift]) -> Signal:
+    """The largest drift of several columns (most drifted first) as a signal."""
+    moved = [drift for drift in drifts if drift.value]
+    if not moved:
+        return Signal(name, 0.0 if drifts else None, f"none of {len(drifts)} columns moved by more than chance")
+    label, before, now = moved[0].most_changed
+    others = f"; {len(moved) - 1} more of {len(drifts)} moved" if len(moved) > 1 else ""
+    found = f"{moved[0].name} {label!r}: {now:.0%} of the rows, it was {before:.0%}{others}"
+    return Signal(name, moved[0].value, found)
+
+
+def describe_drift(drift: Drift) -> str:
+    """What a picture of the drift says."""
+    label, before, now = drift.most_changed
+    than = "more" if drift.value else "no more"
+    return f"{label!r}: {now:.0%} of the rows, it was {before:.0%}. PSI {drift.psi:.2g}, {than} than chance alone would give."
+
+
+def summary(drift: Drift) -> dict[str, Any]:
+    """A drift as one row of a table."""
+    label, before, now = drift.most_changed
+    return {
+        "column": drift.name,
+        "psi": drift.psi,
+        "by_chance": drift.by_chance,
+        "ks": drift.ks,
+        "most_changed": label,
+        "before": before,
+        "now": now,
+    }
+
+
 def over_time(drift: Drift, current: "pd.Series[Any]", times: "pd.Series[Any]") -> pd.DataFrame:
     """The PSI of consecutive parts of the period with equally many rows: columns from, until, psi."""
     order = times.sort_values(kind="stable").index
@@ -303,8 +345,8 @@ def distribution_figure(drift: Drift) -> "Figure":
     figure = Figure(figsize=(7, 2.6))
     axes = figure.subplots()
     places = np.arange(len(drift.bins.labels))
-    axes.bar(places - 0.2, drift.reference / drift.reference.sum(), 0.4, label="reference", color="#8a94a6")
-    axes.bar(places + 0.2, drift.current / drift.current.sum(), 0.4, label="now", color="#c2410c")
+    axes.bar(places - 0.2, drift.reference / drift.reference.sum(), 0.4, label="reference", color=BEFORE)
+    axes.bar(places + 0.2, drift.current / drift.current.sum(), 0.4, label="now", color=NOW)
     axes.set_xticks(places, drift.bins.labels, rotation=35, ha="right", fontsize=8)
     axes.set_ylabel("share of rows")
     axes.set_title(drift.name, loc="left")
@@ -321,8 +363,9 @@ def time_figure(windows: dict[str, pd.DataFrame], threshold: float) -> "Figure":
     axes = figure.subplots()
     for name, parts in windows.items():
         axes.plot(parts["from"] + (parts["until"] - parts["from"]) / 2, parts["psi"], marker="o", label=name)
-    axes.axhline(threshold, color="#b91c1c", linestyle="--", linewidth=1)
-    axes.annotate("threshold", (1, threshold), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
+    if math.isfinite(threshold):
+        axes.axhline(threshold, color="#b91c1c", linestyle="--", linewidth=1)
+        axes.annotate("threshold", (1, threshold), xycoords=("axes fraction", "data"), ha="right", va="bottom")
     axes.set_ylabel("PSI against the reference")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=8)

@@ -243,11 +243,17 @@ def _shorten(reason: str) -> str:
     return reason if len(reason) <= LONGEST_REASON else reason[:LONGEST_REASON] + "…"
 
 
-def describe(run: Callable[..., Any], inputs: Contract, example: dict[str, Any], answer: dict[str, Any]) -> None:
-    """Give the server the Swagger description of `run`; call it in `init()`.
+def example_row(mlflow_model: Path) -> dict[str, Any]:
+    """The first row of the model's input example: column → JSON value."""
+    split = json.loads((mlflow_model / "input_example.json").read_text(encoding="utf-8"))
+    return dict(zip(split["columns"], split["data"][0], strict=True))
 
-    `example` is one row of a request, `answer` its prediction. inference-schema's decorators are made for `run` itself,
-    but a decorated `run` gets bodies that were parsed without our checks. So a stand-in of the same name is decorated.
+
+def describe(run: Callable[..., Any], service: Service, folder: Path) -> None:
+    """Give the server the Swagger description of `run`; call it in `init()` with what `model_folder` returned.
+
+    inference-schema's decorators are made for `run` itself, but the server parses the bodies for a decorated function
+    without our checks. So a stand-in of the same name is decorated.
     """
     from inference_schema.parameter_types.abstract_parameter_type import AbstractParameterType
     from inference_schema.schema_decorators import input_schema, output_schema
@@ -273,6 +279,9 @@ def describe(run: Callable[..., Any], inputs: Contract, example: dict[str, Any],
     if is_schema_decorated(run):  # init() ran before in this process
         return
     stand_in.__name__, stand_in.__module__ = run.__name__, run.__module__
+    inputs, example = service.inputs, example_row(folder.parents[1])
+    predicted = service.predict(service.arrays(list(example), [list(example.values())]))
+    answer = {name: values.tolist()[0] for name, values in predicted.items()}
     row = {
         "type": "object",
         "required": list(required(inputs, ()).columns),

@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
     state = settings.root / ".mlops" / "serve"
     state.mkdir(parents=True, exist_ok=True)
     log, example = state / f"{args.port}.log", state / "example-request.json"
-    _write_example(model, example)
+    request = json.dumps({"input_data": [serving.example_row(model)]}, indent=2, ensure_ascii=False)
+    example.write_text(request + "\n", encoding="utf-8", newline="\n")
 
     print(f"Starting {version.name} version {version.version} …", flush=True)
     server = _start(settings.root, settings.project.package, model, version.version, args.host, args.port, log)
@@ -103,13 +104,6 @@ def _check_free(host: str, port: int) -> None:
             f"Cannot listen on {host}:{port} ({error.strerror or error}): "
             "stop what uses that port, or choose another with --port."
         ) from None
-
-
-def _write_example(model: Path, file: Path) -> None:
-    """The first row of the MLflow model's input example as a request."""
-    split = json.loads((model / "input_example.json").read_text(encoding="utf-8"))
-    row = dict(zip(split["columns"], split["data"][0], strict=True))
-    file.write_text(json.dumps({"input_data": [row]}, indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
 def _start(root: Path, package: str, model: Path, version: str, host: str, port: int, log: Path) -> Any:
