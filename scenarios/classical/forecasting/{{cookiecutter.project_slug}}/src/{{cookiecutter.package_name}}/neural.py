@@ -1,0 +1,117 @@
+"""A recurrent network over the last four weeks, in torch (the extra `lstm`)."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from {{ cookiecutter.package_name }}.data import WEEK, Array
+from {{ cookiecutter.package_name }}.forecaster import Forecaster
+
+BATCH_ROWS = 64
+
+
+class Network(nn.Module):
+    """An LSTM reads the days; from its last state a linear layer tells all days ahead at once."""
+
+    def __init__(self, horizon: int, airports: int, units: int, dropout: float) -> None:
+        super().__init__()
+        self.recurrent = nn.LSTM(1 + WEEK + airports, units, batch_first=True)
+        self.dropout = nn.Dropout(dropout)
+        self.ahead = nn.Linear(units, horizon)
+
+    def forward(self, days: torch.Tensor) -> torch.Tensor:
+        """(rows, days, inputs) → (rows, horizon)."""
+        states, _ = self.recurrent(days)
+        return self.ahead(self.dropout(states[:, -1]))
+
+
+class Lstm(Forecaster):
+    """One network for all airports. Like the trees it learns the distance from the same weekday of the last week."""
+
+    history_days = 4 * WEEK
+
+    def __init__(
+        self,
+        horizon: int,
+        seed: int,
+        units: int = 24,
+        epochs: int = 40,
+        learning_rate: float = 0.003,
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__(horizon, seed)
+        self.units = units
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.dropout = dropout
+        self.network: Any = None
+
+    def fit(self, series: pd.DataFrame) -> None:
+        """Minimise the absolute error by Adam over shuffled batches."""
+        self.airports = list(series)
+        counts = series.to_numpy()
+        windows, targets = [], []
+        for cutoff in range(self.history_days, len(series) - self.horizon + 1):
+            window = series.iloc[cutoff - self.history_days : cutoff]
+            days, base, level = self._inputs(window)
+            windows.append(days)
+            targets.append(((counts[cutoff : cutoff + self.horizon] - base) / level).T)
+        x = torch.from_numpy(np.concatenate(windows))
+        y = torch.from_numpy(np.concatenate(targets).astype(np.float32))
+
+        # The generators of torch are global: they are put back as they were.
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            self.network = self._new_network()
+            optimizer = torch.optim.Adam(self.network.parameters(), lr=self.learning_rate)
+            self.network.train()
+            for _ in range(self.epochs):
+                for rows in torch.randperm(len(x)).split(BATCH_ROWS):
+                    optimizer.zero_grad()
+                    nn.functional.l1_loss(self.network(x[rows]), y[rows]).backward()
+                    nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+                    optimizer.step()
+            self.network.eval()
+
+    def forecast(self, series: pd.DataFrame) -> Array:
+        """All airports and days ahead in one pass."""
+        days, base, level = self._inputs(series.iloc[-self.history_days :])
+        with torch.inference_mode():
+            relative = self.network(torch.from_numpy(days)).numpy()
+        return base + relative.T.astype(np.float64) * level
+
+    def save(self, folder: Path) -> None:
+        """Write the weights as plain arrays."""
+        np.savez(folder / "weights.npz", **{name: value.numpy() for name, value in self.network.state_dict().items()})
+
+    def load(self, folder: Path) -> None:
+        """Read the weights."""
+        self.network = self._new_network()
+        with np.load(folder / "weights.npz") as weights:
+            self.network.load_state_dict({name: torch.from_numpy(weights[name]) for name in weights})
+        self.network.eval()
+
+    def _new_network(self) -> Network:
+        return Network(self.horizon, len(self.airports), self.units, self.dropout)
+
+    def _inputs(self, window: pd.DataFrame) -> tuple[Array, Array, Array]:
+        """What the network sees of `window` (history_days, airports), and what its answers are relative to.
+
+        Returns the days, (airports, history_days, 1 + 7 + airports) float32: the count as distance from the level,
+        its weekday and airport as 0/1; the last week repeated, (horizon, airports);
+        the level, (airports,).
+        """
+        values = window.to_numpy()
+        level = np.maximum(values.mean(axis=0), 1.0)
+        weekdays = np.eye(WEEK)[pd.DatetimeIndex(window.index).dayofweek]
+        known = np.eye(len(self.airports))
+        rows = []
+        for column, name in enumerate(window):
+            airport = np.tile(known[self.airports.index(name)], (len(window), 1))
+            rows.append(np.column_stack([values[:, column] / level[column] - 1, weekdays, airport]))
+        base = np.resize(values[-WEEK:], (self.horizon, values.shape[1]))
+        return np.stack(rows).astype(np.float32), base, level

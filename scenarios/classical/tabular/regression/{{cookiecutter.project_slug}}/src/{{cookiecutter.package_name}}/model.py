@@ -1,0 +1,102 @@
+"""The model: which families there are, how one is fitted, what it predicts, how it is saved."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from lightgbm import LGBMRegressor
+from scipy.stats import loguniform, randint, uniform
+from sklearn.linear_model import BayesianRidge, Lasso, LinearRegression, Ridge
+from sklearn.pipeline import Pipeline
+
+from mlops_runtime.errors import Problem
+
+from . import metrics, quantile, storage
+from .families import Family, choose, for_trees, scaled, with_products
+
+FAMILIES = {
+    "linear": Family(scaled, LinearRegression),
+    "polynomial": Family(with_products, Ridge, {"alpha": loguniform(1e-2, 1e3)}),
+    "ridge": Family(scaled, Ridge, {"alpha": loguniform(1e-2, 1e3)}),
+    "lasso": Family(scaled, partial(Lasso, alpha=0.05), {"alpha": loguniform(1e-3, 1)}),
+    "quantile": Family(scaled, quantile.QuantileRegression, {"alpha": loguniform(1e-6, 1e-2)}),  # of the median
+    "bayesian_ridge": Family(
+        scaled, BayesianRidge, {"alpha_1": loguniform(1e-7, 1e-3), "lambda_1": loguniform(1e-7, 1e-3)}
+    ),
+    "gradient_boosting": Family(
+        for_trees,
+        # One thread and row-wise histograms: the same model on every machine.
+        partial(
+            LGBMRegressor,
+            n_estimators=200,
+            learning_rate=0.1,
+            num_leaves=15,
+            n_jobs=1,
+            deterministic=True,
+            force_row_wise=True,
+            verbose=-1,
+        ),
+        {
+            "n_estimators": randint(100, 400),
+            "learning_rate": loguniform(0.03, 0.2),
+            "num_leaves": randint(7, 40),
+            "min_child_samples": randint(5, 50),
+            "colsample_bytree": uniform(0.6, 0.4),
+            "reg_lambda": loguniform(1e-2, 100),
+        },
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted pipeline with how far off it usually is."""
+
+    pipeline: Pipeline
+    family: str
+    parameters: dict[str, Any]  # hyper-parameters that differ from the family's defaults
+    inputs: list[str]
+    targets: list[str]  # one
+    errors: tuple[float, float] = (0.0, 0.0)  # what to add to a prediction for the ends of its interval
+
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """(rows, at least the inputs) → (rows, 3): `prediction`, `lower` and `upper`, in the target's unit.
+
+        The truth lies between `lower` and `upper` in about 90 % of the rows.
+        """
+        predicted = self.pipeline.predict(frame[self.inputs])
+        low, high = self.errors
+        return pd.DataFrame({"prediction": predicted, "lower": predicted + low, "upper": predicted + high})
+
+    def calibrated(self, truth: pd.DataFrame, prediction: pd.DataFrame) -> "Model":
+        """The same model with an interval from its errors on rows that it has not seen (split conformal prediction)."""
+        return replace(self, errors=metrics.error_range(truth, prediction))
+
+    def save(self, folder: Path) -> None:
+        """Write the model as files that `load` reads."""
+        facts = {name: value for name, value in vars(self).items() if name != "pipeline"}
+        storage.save(folder, self.pipeline, facts)
+
+
+def fit(X: pd.DataFrame, y: pd.DataFrame, family: str, parameters: dict[str, Any], seed: int) -> Model:
+    """Fit one family with these hyper-parameters to `X` (rows, inputs) and `y` (rows, one target)."""
+    if y.shape[1] > 1:
+        raise Problem(f"target {','.join(y.columns)!r} names {y.shape[1]} columns: regression predicts one.")
+    if not pd.api.types.is_numeric_dtype(y.iloc[:, 0]):
+        raise Problem(f"target {y.columns[0]!r} is no number in the contract: regression needs integer or number.")
+    preprocessing, estimator = choose(FAMILIES, family).build(parameters, seed)
+    pipeline = Pipeline([*preprocessing, ("model", estimator)]).fit(X, y.iloc[:, 0].to_numpy(dtype=float))
+    return Model(pipeline, family, parameters, list(X.columns), list(y.columns))
+
+
+def load(folder: Path) -> Model:
+    """Read a model that `Model.save` wrote."""
+    pipeline, facts = storage.load(folder, f"{quantile.__name__}.QuantileRegression")
+    return Model(pipeline, **{**facts, "errors": tuple(facts["errors"])})
+
+
+def _load_pyfunc(path: str) -> Model:
+    """What MLflow calls to load the model."""
+    return load(Path(path))

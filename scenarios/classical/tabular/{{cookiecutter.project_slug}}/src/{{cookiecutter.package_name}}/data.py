@@ -1,0 +1,102 @@
+"""The table: read it, hold it against its contract, split it by time, hand it from step to step."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mlops_runtime.contract import Contract
+from mlops_runtime.errors import Problem
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows in order of time, and what their columns are for."""
+
+    frame: pd.DataFrame
+    version: str  # of the raw file they come from
+    input_names: list[str]  # what the model may see
+    target_names: list[str]  # what it predicts
+    time: str | None = None
+
+    @property
+    def inputs(self) -> pd.DataFrame:
+        """What the model sees: (rows, inputs)."""
+        return self.frame[self.input_names]
+
+    @property
+    def targets(self) -> pd.DataFrame:
+        """The truth: (rows, targets)."""
+        return self.frame[self.target_names]
+
+    @property
+    def period(self) -> str:
+        """From when to when, for people."""
+        if self.time is None:
+            return "no time column"
+        return f"{self.frame[self.time].min():%Y-%m-%d} to {self.frame[self.time].max():%Y-%m-%d}"
+
+    def save(self, folder: Path) -> None:
+        """Write data.parquet and data.json."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.frame.to_parquet(folder / "data.parquet", index=False)
+        facts = {
+            "version": self.version,
+            "rows": len(self.frame),
+            "input_names": self.input_names,
+            "target_names": self.target_names,
+            "time": self.time,
+        }
+        (folder / "data.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8", newline="\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Table":
+        """Read what `save` wrote."""
+        facts: dict[str, Any] = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+        del facts["rows"]
+        return cls(pd.read_parquet(folder / "data.parquet"), **facts)
+
+
+def load(path: Path, contract: Contract) -> pd.DataFrame:
+    """Read a Parquet or CSV file: the contract's columns with its types; ContractError says what breaks it."""
+    readers = {".parquet": pd.read_parquet, ".csv": pd.read_csv}
+    if path.suffix not in readers:
+        raise Problem(f"{path.name} is of no kind that data.load reads: use one of {', '.join(readers)}.")
+    return contract.validate_table(readers[path.suffix](path), source=path.name)
+
+
+def version(path: Path) -> str:
+    """The first 12 digits of the file's SHA-256."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def parse_target(target: str, contract: Contract) -> list[str]:
+    """The columns that `target` names, one or several separated by commas; each must be a target in the contract."""
+    names = [name.strip() for name in target.split(",")]
+    known = contract.names("target")
+    for name in names:
+        if name not in known:
+            raise Problem(f"target {name!r} is no column with the role target in the contract: {', '.join(known)} are.")
+    return names
+
+
+def split(frame: pd.DataFrame, time: str | None, test_fraction: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The earlier rows to train on and the later ones, about `test_fraction` of all, to test on.
+
+    Rows of the same moment stay together. Without a time column the order in the file counts as the order in time.
+    """
+    if not 0 < test_fraction < 1:
+        raise Problem(f"test_fraction is {test_fraction}: give a number between 0 and 1, for example 0.25.")
+    first = int(len(frame) * (1 - test_fraction))
+    if time is None:
+        train, test = frame.iloc[:first], frame.iloc[first:]
+    else:
+        frame = frame.sort_values(time, kind="stable")
+        is_test = frame[time] >= frame[time].iloc[first]
+        train, test = frame[~is_test], frame[is_test]
+    if train.empty or test.empty:
+        raise Problem(f"test_fraction {test_fraction} of {len(frame)} rows leaves no rows to train or to test on.")
+    return train.reset_index(drop=True), test.reset_index(drop=True)
