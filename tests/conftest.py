@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,11 @@ TASKS = {"classical": ["classification", "regression", "forecasting"]}
 ALL_TASKS = [(scenario, task) for scenario, tasks in TASKS.items() for task in tasks]
 
 Bake = Callable[..., Path]
+
+# The machinery is imported from a copy: a __pycache__ beside the original would be generated into every project.
+machinery = tempfile.TemporaryDirectory(prefix="machinery-")
+shutil.copytree(TEMPLATE / SLUG_FOLDER / "src" / "mlops_runtime", Path(machinery.name, "mlops_runtime"))
+sys.path.insert(0, machinery.name)
 
 
 @pytest.fixture(scope="session", autouse=True)

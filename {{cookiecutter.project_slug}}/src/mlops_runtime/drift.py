@@ -7,7 +7,7 @@ value that chance alone would exceed only rarely, given how many rows there are.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from scipy import stats
 
 Array = np.ndarray[Any, Any]
+Column: TypeAlias = "pd.Series[Any]"
 
 BINS = 10  # for numbers: tenths of the reference
 LEVELS = 15  # for categories: the most frequent ones of the reference, the rest is one bin
@@ -32,7 +33,7 @@ class Bins:
     levels: dict[str, int] | None = None  # level → bin; the last bin is for all others
 
     @classmethod
-    def fit(cls, reference: "pd.Series[Any]", rows: int) -> "Bins":
+    def fit(cls, reference: Column, rows: int) -> "Bins":
         """Bins for `reference` (missing values left out) that `rows` further values fill well enough to compare."""
         if is_numeric_dtype(reference) and not is_bool_dtype(reference):
             count = max(2, min(BINS, rows // (2 * EXPECTED)))
@@ -46,10 +47,10 @@ class Bins:
         names = [str(name) for name, share in shares.head(LEVELS).items() if share * rows >= EXPECTED]
         return cls([*names, OTHER], levels={name: index for index, name in enumerate(names)})
 
-    def count(self, values: "pd.Series[Any]") -> Array:
+    def count(self, values: Column) -> Array:
         """How many of `values` (none missing) fall into each bin: (bins,)."""
         if self.edges is not None:
-            places = np.searchsorted(self.edges, values.to_numpy(float), side="left")
+            places: Array = np.searchsorted(self.edges, values.to_numpy(float), side="left")
         else:
             levels = self.levels or {}
             places = values.astype(str).map(levels).fillna(len(levels)).to_numpy(int)
@@ -102,9 +103,7 @@ class Drift:
         return self.bins.labels[place], float(r[place]), float(c[place])
 
 
-def compare(
-    name: str, reference: "pd.Series[Any]", current: "pd.Series[Any]", false_alarms: float = FALSE_ALARMS
-) -> Drift | None:
+def compare(name: str, reference: Column, current: Column, false_alarms: float = FALSE_ALARMS) -> Drift | None:
     """How `current` differs from `reference`; missing values are left out; None when nothing is left to compare."""
     reference, current = reference.dropna(), current.dropna()
     if reference.empty or current.empty:
@@ -151,12 +150,7 @@ def worse_by(reference: Array, current: Array, false_alarms: float = FALSE_ALARM
     return growth / float(reference.mean()) if reference.mean() > 0 else float("inf")
 
 
-def group_shifts(
-    reference: "pd.Series[Any]",
-    current: "pd.Series[Any]",
-    groups: "tuple[pd.Series[Any], pd.Series[Any]]",
-    min_rows: int,
-) -> pd.DataFrame:
+def group_shifts(reference: Column, current: Column, groups: tuple[Column, Column], min_rows: int) -> pd.DataFrame:
     """How far each group's mean moved beyond everyone's: is one group treated differently than before?
 
     `reference` and `current` hold one number per row, `groups` the group of each of their rows. Returns the columns
@@ -180,15 +174,15 @@ def group_shifts(
     return pd.DataFrame(rows, columns=["group", "rows", "before", "now", "shift", "value"])
 
 
-def rank_change(reference: Sequence[float], current: Sequence[float]) -> float:
+def rank_change(reference: Array, current: Array) -> float:
     """How much the order of features by attribution changed: 0 the same order, towards 1 the most different.
 
-    1 - NDCG, where NDCG = Σ rᵢ/log₂(i+1) over the features in the order of their `current` attributions, divided by
-    the same sum in the order of the `reference` attributions r (Järvelin & Kekäläinen, Cumulated gain-based evaluation
-    of IR techniques, 2002; what Azure ML's feature attribution drift uses).
+    `reference` and `current` are attributions, (features,), none negative. 1 - NDCG, where NDCG = Σ rᵢ/log₂(i+1) over
+    the features in the order of their `current` attributions, divided by the same sum in the order of the `reference`
+    attributions r (Järvelin & Kekäläinen, Cumulated gain-based evaluation of IR techniques, 2002; Azure ML's feature
+    attribution drift uses the same).
     """
-    gains = np.asarray(reference, dtype=float)
-    discounts = 1 / np.log2(np.arange(len(gains)) + 2)
-    best = float(np.sort(gains)[::-1] @ discounts)
-    order = np.argsort(-np.asarray(current, dtype=float), kind="stable")
-    return 1 - float(gains[order] @ discounts) / best if best > 0 else 0.0
+    discounts = 1 / np.log2(np.arange(len(reference)) + 2)
+    best = float(np.sort(reference)[::-1] @ discounts)
+    order = np.argsort(-current, kind="stable")
+    return 1 - float(reference[order] @ discounts) / best if best > 0 else 0.0

@@ -130,7 +130,8 @@ def watch(
     if data is None:
         collected = load_collected(settings.root / ".mlops" / "collected", version.version)
         current, outputs = collected.requests, collected.outputs
-        source, refused, time = "collected requests", len(collected.refused), "request_time"
+        source, refused = "collected requests", len(collected.refused)
+        time: str | None = "request_time"
         hint = f"; other versions answered {collected.others}" if collected.others else ""
     else:
         current = read_table(data)
@@ -298,7 +299,7 @@ def describe_drift(drift: Drift) -> str:
     """What a picture of the drift says."""
     label, before, now = drift.most_changed
     than = "more" if drift.value else "no more"
-    return f"{label!r}: {now:.0%} of the rows, it was {before:.0%}. PSI {drift.psi:.2g}, {than} than chance alone would give."
+    return f"{label!r}: {now:.0%} of the rows, it was {before:.0%}. PSI {drift.psi:.2g}, {than} than chance would give."
 
 
 def summary(drift: Drift) -> dict[str, Any]:

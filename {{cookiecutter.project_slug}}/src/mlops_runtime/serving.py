@@ -33,7 +33,13 @@ Predict = Callable[[dict[str, Array]], Mapping[str, Array]]
 MODEL_DIR = "AZUREML_MODEL_DIR"  # set by Azure ML and by `mlops serve`
 LONGEST_REASON = 300  # characters; a reason quotes the request, which may be anything
 DRAINED = 2**28  # bytes of an oversized body that are read and thrown away, so that its sender gets to read the answer
-DTYPES = {"string": object, "boolean": object, "integer": float, "number": float, "datetime": "datetime64[us]"}
+DTYPES: dict[str, Any] = {
+    "string": object,
+    "boolean": object,
+    "integer": float,
+    "number": float,
+    "datetime": "datetime64[us]",
+}
 YEARS = range(1678, 2262)  # what pandas can hold
 
 

@@ -13,6 +13,7 @@ from {{ cookiecutter.package_name }}.data import Array
 from {{ cookiecutter.package_name }}.forecaster import Forecaster
 
 CATEGORIES = ["airport", "weekday"]
+ROW_SHARE = 0.8  # of the examples, drawn anew for every tree
 
 
 class GradientBoosting(Forecaster):
@@ -28,12 +29,11 @@ class GradientBoosting(Forecaster):
         self,
         horizon: int,
         seed: int,
-        trees: int = 100,
-        learning_rate: float = 0.05,
-        leaves: int = 7,
-        min_rows_in_leaf: int = 50,
-        row_share: float = 0.8,
-        feature_share: float = 0.8,
+        trees: int,
+        learning_rate: float,
+        leaves: int,
+        min_rows_in_leaf: int,
+        feature_share: float,
     ) -> None:
         super().__init__(horizon, seed)
         self.trees = trees
@@ -42,7 +42,7 @@ class GradientBoosting(Forecaster):
             "learning_rate": learning_rate,
             "num_leaves": leaves,
             "min_data_in_leaf": min_rows_in_leaf,
-            "bagging_fraction": row_share,
+            "bagging_fraction": ROW_SHARE,
             "bagging_freq": 1,
             "feature_fraction": feature_share,
             "seed": seed,

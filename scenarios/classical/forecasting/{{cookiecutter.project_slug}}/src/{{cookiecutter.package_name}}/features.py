@@ -6,6 +6,7 @@ the days before the cutoff only.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -89,10 +90,14 @@ def build(series: pd.DataFrame, cutoffs: Sequence[int], horizon: int, airports: 
 
 def days_from_holiday(days: pd.DatetimeIndex) -> Array:
     """Days since the nearest public holiday, negative before it; NO_HOLIDAY where none is near: (days,)."""
-    margin = pd.Timedelta(days=NEAR_HOLIDAY)
-    holidays = HOLIDAYS.holidays(days[0] - margin, days[-1] + margin)
-    if holidays.empty:
-        return np.full(len(days), NO_HOLIDAY)
-    distances = (days.to_numpy()[:, None] - holidays.to_numpy()) // np.timedelta64(1, "D")
-    nearest = distances[np.arange(len(days)), np.abs(distances).argmin(axis=1)]
+    distances = days.to_numpy("datetime64[D]")[:, None] - holidays(days[0].year, days[-1].year)
+    counts = distances.astype("int64")
+    nearest = counts[np.arange(len(days)), np.abs(counts).argmin(axis=1)]
     return np.where(np.abs(nearest) <= NEAR_HOLIDAY, nearest, NO_HOLIDAY)
+
+
+@cache  # the calendar's rules take longer than the whole forecast
+def holidays(first_year: int, last_year: int) -> Array:
+    """The public holidays of these years and around the turns of the year before and after: (holidays,) days."""
+    found = HOLIDAYS.holidays(f"{first_year - 1}-12-01", f"{last_year + 1}-01-31")
+    return found.to_numpy("datetime64[D]")

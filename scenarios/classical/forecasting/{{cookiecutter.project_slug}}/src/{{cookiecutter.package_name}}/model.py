@@ -22,8 +22,13 @@ class Family:
     """Where a kind of forecaster is, and what to search for its settings."""
 
     kind: str  # "module:class"; modules are imported when they are needed
-    space: dict[str, list[Any]] = field(default_factory=dict)  # setting → values to try
+    space: dict[str, list[Any]] = field(default_factory=dict)  # setting → values to try, the default first
     extra: str = ""  # the optional dependencies that it needs
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The first value of each setting."""
+        return {name: values[0] for name, values in self.space.items()}
 
 
 FAMILIES = {
@@ -31,15 +36,15 @@ FAMILIES = {
     "gradient_boosting": Family(
         "boosting:GradientBoosting",
         {
-            "trees": [50, 100, 150],
-            "learning_rate": [0.03, 0.05, 0.1],
-            "leaves": [4, 7, 12],
-            "min_rows_in_leaf": [20, 50, 100, 200],
-            "feature_share": [0.6, 0.8, 1.0],
+            "trees": [100, 50, 150],
+            "learning_rate": [0.05, 0.03, 0.1],
+            "leaves": [7, 4, 12],
+            "min_rows_in_leaf": [50, 20, 100, 200],
+            "feature_share": [0.8, 0.6, 1.0],
         },
     ),
     "ses": Family("statistical:SimpleExponentialSmoothing", extra="statsmodels"),
-    "ar": Family("statistical:Autoregression", {"lags": [1, 2, 7, 14]}, "statsmodels"),
+    "ar": Family("statistical:Autoregression", {"lags": [14, 7, 2, 1]}, "statsmodels"),
     "arima": Family(
         "statistical:Arima", {"order": [[1, 1, 1], [0, 1, 1], [2, 1, 1], [2, 0, 1], [1, 0, 0]]}, "statsmodels"
     ),
@@ -49,7 +54,11 @@ FAMILIES = {
         "statsmodels",
     ),
     "var": Family("statistical:VectorAutoregression", {"lags": [1, 2, 3, 7]}, "statsmodels"),
-    "lstm": Family("neural:Lstm", {"units": [16, 24, 48], "epochs": [20, 40, 80], "dropout": [0.0, 0.2]}, "lstm"),
+    "lstm": Family(
+        "neural:Lstm",
+        {"units": [24, 48], "epochs": [40, 20, 80], "learning_rate": [0.003, 0.01], "dropout": [0.2, 0.0]},
+        "lstm",
+    ),
 }
 
 
@@ -81,7 +90,7 @@ class Model:
     forecaster: Forecaster
     residuals: Array  # (cutoffs, horizon, airports) actual minus forecast, none of which it was fitted on
     family: str
-    settings: dict[str, Any]  # that differ from the family's defaults
+    settings: dict[str, Any]
     seed: int
     horizon: int  # days, at most
     coverage: float  # share of days that should fall within the interval

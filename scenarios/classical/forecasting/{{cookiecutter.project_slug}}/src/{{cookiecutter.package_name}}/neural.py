@@ -30,19 +30,11 @@ class Network(nn.Module):
 
 
 class Lstm(Forecaster):
-    """One network for all airports. Like the trees it learns the distance from the same weekday of the last week."""
+    """One network for all airports. Like the trees it learns how far a day will be from the typical one of its weekday."""
 
     history_days = 4 * WEEK
 
-    def __init__(
-        self,
-        horizon: int,
-        seed: int,
-        units: int = 24,
-        epochs: int = 40,
-        learning_rate: float = 0.003,
-        dropout: float = 0.2,
-    ) -> None:
+    def __init__(self, horizon: int, seed: int, units: int, epochs: int, learning_rate: float, dropout: float) -> None:
         super().__init__(horizon, seed)
         self.units = units
         self.epochs = epochs
@@ -102,7 +94,7 @@ class Lstm(Forecaster):
         """What the network sees of `window` (history_days, airports), and what its answers are relative to.
 
         Returns the days, (airports, history_days, 1 + 7 + airports) float32: the count as distance from the level,
-        its weekday and airport as 0/1; the last week repeated, (horizon, airports);
+        its weekday and airport as 0/1; the median of the same weekday, (horizon, airports);
         the level, (airports,).
         """
         values = window.to_numpy()
@@ -113,5 +105,6 @@ class Lstm(Forecaster):
         for column, name in enumerate(window):
             airport = np.tile(known[self.airports.index(name)], (len(window), 1))
             rows.append(np.column_stack([values[:, column] / level[column] - 1, weekdays, airport]))
-        base = np.resize(values[-WEEK:], (self.horizon, values.shape[1]))
+        typical = np.median(values.reshape(-1, WEEK, values.shape[1]), axis=0)
+        base = np.resize(typical, (self.horizon, values.shape[1]))
         return np.stack(rows).astype(np.float32), base, level

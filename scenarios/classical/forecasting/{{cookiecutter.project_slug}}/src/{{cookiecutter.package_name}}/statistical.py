@@ -116,7 +116,7 @@ class SimpleExponentialSmoothing(PerAirport):
 class Autoregression(PerAirport):
     """AR(p): a linear function of the last p days."""
 
-    def __init__(self, horizon: int, seed: int, lags: int = 7) -> None:
+    def __init__(self, horizon: int, seed: int, lags: int) -> None:
         super().__init__(horizon, seed)
         self.lags = lags
 
@@ -131,35 +131,33 @@ class Autoregression(PerAirport):
 
 
 class Arima(PerAirport):
-    """ARIMA(p, d, q), and with a `season` of (P, D, Q) SARIMA with a period of a week."""
+    """ARIMA(p, d, q)."""
 
-    def __init__(
-        self, horizon: int, seed: int, order: list[int] | None = None, season: list[int] | None = None, trend: str = "n"
-    ) -> None:
+    def __init__(self, horizon: int, seed: int, order: list[int]) -> None:
         super().__init__(horizon, seed)
-        self.order = tuple(order or (1, 1, 1))
-        self.season = (*season, WEEK) if season else (0, 0, 0, 0)
-        self.trend = trend
+        self.order = order
+        self.season = [0, 0, 0, 0]
 
     def estimate_one(self, values: Array) -> list[float]:
         """Coefficients and variance by maximum likelihood."""
-        return [float(value) for value in self._model(values).fit(disp=False, maxiter=200).params]
+        return [float(value) for value in self._model(values).fit(disp=False).params]
 
     def extend_one(self, values: Array, parameters: list[float]) -> Array:
         """Run the Kalman filter over the history with the known parameters, then on."""
         return np.asarray(self._model(values).filter(parameters).forecast(self.horizon))
 
     def _model(self, values: Array) -> Any:
-        return SARIMAX(values, order=self.order, seasonal_order=self.season, trend=self.trend)
+        return SARIMAX(values, order=self.order, seasonal_order=self.season)
 
 
 class Sarima(Arima):
-    """SARIMA: the weekdays are part of the model."""
+    """SARIMA(p, d, q)(P, D, Q) with a period of a week: the weekdays are part of the model."""
 
     adjusts_weekdays = False
 
-    def __init__(self, horizon: int, seed: int, order: list[int] | None = None, season: list[int] | None = None) -> None:
-        super().__init__(horizon, seed, order or [1, 0, 0], season or [0, 1, 1])
+    def __init__(self, horizon: int, seed: int, order: list[int], season: list[int]) -> None:
+        super().__init__(horizon, seed, order)
+        self.season = [*season, WEEK]
 
 
 class VectorAutoregression(Statistical):
@@ -167,7 +165,7 @@ class VectorAutoregression(Statistical):
 
     needs_all = True
 
-    def __init__(self, horizon: int, seed: int, lags: int = 1) -> None:
+    def __init__(self, horizon: int, seed: int, lags: int) -> None:
         super().__init__(horizon, seed)
         self.lags = lags
 

@@ -29,11 +29,11 @@ class Trial:
 
 
 def candidates(family: str, trials: int, seed: int) -> list[dict[str, Any]]:
-    """The settings to try: the family's defaults, then up to `trials` - 1 random points of its space."""
-    space = model.family(family).space
-    points = [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
-    drawn = random.Random(seed).sample(points, min(trials - 1, len(points))) if space else []
-    return [{}, *drawn]
+    """The settings to try: the family's defaults, then up to `trials` - 1 other points of its space, in random order."""
+    chosen = model.family(family)
+    points = [dict(zip(chosen.space, values, strict=True)) for values in itertools.product(*chosen.space.values())]
+    others = [point for point in points if point != chosen.defaults]
+    return [chosen.defaults, *random.Random(seed).sample(others, min(trials - 1, len(others)))]
 
 
 def try_out(series: pd.DataFrame, family: str, settings: dict[str, Any], horizon: int, seed: int) -> Trial:
@@ -83,7 +83,7 @@ def main() -> None:
         example = data.to_frame(table.series.tail(fitted.history_days))
         save_model(args.model, Path(folder, "model"), PACKAGE, example, fitted.predict(example))
     for trial in trials:
-        print(f"loss {trial.loss:.4f}  {trial.settings or 'defaults'}")
+        print(f"loss {trial.loss:.4f}  {trial.settings}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What is watched in production, and how it is explained: data, predictions, quality, performance, attributions, cohorts.
+"""What is watched in production and how it is explained: drift, quality, performance, attributions, cohorts.
 
 Thresholds and actions are in config/shared.yml (`monitoring`); `mlops monitor` decides and writes the report.
 """
@@ -11,7 +11,8 @@ import pandas as pd
 from mlops_runtime import drift, monitoring
 from mlops_runtime.monitoring import Findings, Signal, Watched
 from mlops_runtime.report import Report
-from {{ cookiecutter.package_name }} import metrics
+
+from . import metrics
 
 Array = np.ndarray[Any, Any]
 SAMPLE_ROWS = 500  # on which attributions are measured
@@ -26,8 +27,8 @@ def measure(watched: Watched) -> Findings:
     data = compare_inputs(watched)
     predictions = drift.compare_columns(before, now, watched.outputs)
     faults = monitoring.quality(before, now, watched.contract, inputs)
-    attributions = pd.DataFrame({"column": inputs, "before": attribute(watched, before), "now": attribute(watched, now)})
-    rank_change = drift.rank_change(attributions["before"], attributions["now"])
+    shares = attribute(watched, before), attribute(watched, now)
+    attributions = pd.DataFrame({"column": inputs, "before": shares[0], "now": shares[1]})
     scores = compare_scores(watched)
     cohorts = compare_cohorts(watched)
 
@@ -37,7 +38,7 @@ def measure(watched: Watched) -> Findings:
         monitoring.drift_signal("prediction_drift", predictions),
         Signal("data_quality", max(refused, faults["value"].max()), _describe_faults(faults, refused)),
         _performance_signal(watched),
-        Signal("attribution_drift", rank_change, "the most used inputs are now " + ", ".join(_top(attributions, "now"))),
+        Signal("attribution_drift", drift.rank_change(*shares), _describe_ranks(attributions)),
         _cohort_signal(cohorts),
     ]
     tables = {"quality": faults, "attributions": attributions, "performance": scores, "cohorts": cohorts}
@@ -62,7 +63,7 @@ def spell_out(frame: pd.DataFrame, inputs: list[str]) -> pd.DataFrame:
 def compare_inputs(watched: Watched) -> list[drift.Drift]:
     """How far each input moved, the most first."""
     before, now = (spell_out(frame, watched.model.inputs) for frame in (watched.reference, watched.current))
-    return drift.compare_columns(before, now, list(before))
+    return drift.compare_columns(before, now, [str(name) for name in before])
 
 
 def score_columns(outputs: list[str]) -> list[str]:
@@ -77,7 +78,7 @@ def attribute(watched: Watched, frame: pd.DataFrame) -> Array:
     usual = watched.model.predict(sample)[names].to_numpy(dtype=float)
     generator = np.random.default_rng(0)
     changes = []
-    for name in sample:
+    for name in watched.model.inputs:
         shuffled = sample.assign(**{name: sample[name].to_numpy()[generator.permutation(len(sample))]})
         changes.append(np.abs(watched.model.predict(shuffled)[names].to_numpy(dtype=float) - usual).mean())
     return np.array(changes)
@@ -100,16 +101,19 @@ def losses(watched: Watched, known: pd.DataFrame) -> "pd.Series[Any]":
 
 def compare_scores(watched: Watched) -> pd.DataFrame:
     """Each metric at registration and now: metric, before, now; empty while the targets are unknown."""
-    known = labelled(watched, watched.current), labelled(watched, watched.reference)
-    if known[0] is None or known[1] is None:
+    frames = [labelled(watched, frame) for frame in (watched.reference, watched.current)]
+    known = [frame for frame in frames if frame is not None]
+    if len(known) < 2:
         return pd.DataFrame(columns=["metric", "before", "now"])
-    now, before = (metrics.evaluate(frame[watched.model.targets], frame[watched.outputs]) for frame in known)
+    before, now = (metrics.evaluate(frame[watched.model.targets], frame[watched.outputs]) for frame in known)
     return pd.DataFrame([{"metric": name, "before": before[name], "now": now[name]} for name in now])
 
 
 def compare_cohorts(watched: Watched) -> pd.DataFrame:
-    """For the columns in config's gates.cohorts, how far a group's predictions (and losses) moved apart from all others:
-    column, measure and what `drift.group_shifts` gives, the most moved first."""
+    """How far each group's predictions, and losses where known, moved apart from all others, the most moved first.
+
+    The columns column, measure and those of `drift.group_shifts`, for the columns that config's gates.cohorts names.
+    """
     before, now = watched.reference.copy(), watched.current.copy()
     measures = score_columns(watched.outputs)
     known = labelled(watched, now)
@@ -162,12 +166,13 @@ def _cohort_signal(cohorts: pd.DataFrame) -> Signal:
     worst = cohorts.iloc[0]
     if worst["value"] == 0:
         return Signal("cohort_bias", 0.0, "no cohort moved apart from all others by more than chance")
-    found = f"{worst['measure']} of {worst['column']} {worst['group']}: {worst['now']:.3g}, it was {worst['before']:.3g}"
-    return Signal("cohort_bias", worst["value"], f"{found}, unlike the others")
+    change = f"{worst['now']:.3g}, it was {worst['before']:.3g}, unlike the others"
+    return Signal("cohort_bias", worst["value"], f"{worst['measure']} of {worst['column']} {worst['group']}: {change}")
 
 
-def _top(attributions: pd.DataFrame, when: str, count: int = 3) -> list[str]:
-    return list(attributions.sort_values(when, ascending=False, kind="stable")["column"][:count])
+def _describe_ranks(attributions: pd.DataFrame) -> str:
+    then, now = (attributions.nlargest(3, when)["column"] for when in ("before", "now"))
+    return f"the predictions depend most on {', '.join(now)}; it was {', '.join(then)}"
 
 
 def illustrate(report: Report, findings: Findings) -> None:
@@ -183,8 +188,8 @@ def illustrate(report: Report, findings: Findings) -> None:
         spelled, times = spell_out(watched.current, watched.model.inputs), watched.current[watched.time]
         windows = {one.name: monitoring.over_time(one, spelled[one.name], times) for one in moved}
         starts = {name: monitoring.since(window, threshold) for name, window in windows.items()}
-        said = [f"{name} above the threshold since {start}" for name, start in starts.items() if start]
-        report.figure(monitoring.time_figure(windows, threshold), "Since when: " + ("; ".join(said) or "not at the end") + ".")
+        said = [f"{name} since {start}" for name, start in starts.items() if start] or ["none at the end"]
+        report.figure(monitoring.time_figure(windows, threshold), f"Above the threshold: {', '.join(said)}.")
     for one in moved:
         report.figure(monitoring.distribution_figure(one), monitoring.describe_drift(one))
 
@@ -203,7 +208,8 @@ def illustrate(report: Report, findings: Findings) -> None:
         report.text("The truth is not known yet: give it with `mlops monitor --labels FILE`.")
 
     report.section("Attributions", "Do the predictions depend on the same inputs?")
-    report.figure(attribution_figure(evidence["attributions"]), "Mean change of the predictions when an input is shuffled.")
+    picture = attribution_figure(evidence["attributions"])
+    report.figure(picture, "How much the predictions change, on average, when the values of an input are shuffled.")
 
     report.section("Cohorts", "Is a group treated differently than before, beyond what changed for everybody?")
     if len(evidence["cohorts"]):

@@ -8,7 +8,7 @@ from azureml_inference_server_http.api.aml_request import rawhttp
 from mlops_runtime import serving
 from mlops_runtime.contract import Contract
 
-from . import model
+from {{ cookiecutter.package_name }} import model  # by its full name: the server runs this file outside its package
 
 MAX_ROWS = 10_000  # in one request
 MAX_BYTES = 8 * 2**20

@@ -1,4 +1,4 @@
-"""How good a classification is: numbers, the loss of each row, the best decision threshold.
+"""How good a classification is: numbers, the loss of each row, the decision threshold.
 
 Binary, multi-class and multi-label are seen alike: `hits`, `probabilities` and `answers` are arrays (rows, columns)
 with one column per probability that the model gives, and a metric over several columns is their mean (macro average).
@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
+from scipy.stats import rankdata
+from sklearn.metrics import average_precision_score
 
 Array = np.ndarray[Any, Any]
 TINY = 1e-12  # keeps the logarithm of a certain but wrong prediction finite
@@ -75,6 +76,13 @@ def _macro(score: Callable[[Array, Array], float]) -> Callable[[Outcome], float]
     return mean
 
 
+def _roc_auc(hits: Array, probabilities: Array) -> float:
+    """Area under the ROC curve from ranks (Hanley & McNeil 1982): to bootstrap ten times as fast as scikit-learn's."""
+    positives = int(hits.sum())
+    above = rankdata(probabilities)[hits == 1].sum() - positives * (positives + 1) / 2
+    return float(above / (positives * (len(hits) - positives)))
+
+
 def _ratio(part: Array, whole: Array) -> float:
     """Mean of part / whole over the columns, where 0 / 0 is 0."""
     return float(np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0).mean())
@@ -82,19 +90,13 @@ def _ratio(part: Array, whole: Array) -> float:
 
 def _calibration_error(found: Outcome, bins: int = 10) -> float:
     """Mean distance between predicted and observed frequency over bins of equal size (expected calibration error)."""
-    return float(
-        np.mean(
-            [
-                sum(abs(found.probabilities[part, i].sum() - found.hits[part, i].sum()) for part in parts)
-                for i, parts in enumerate(calibration_bins(found, bins))
-            ]
-        )
-        / len(found.hits)
-    )
+    surplus = found.probabilities - found.hits
+    gaps = [sum(abs(surplus[part, i].sum()) for part in parts) for i, parts in enumerate(calibration_bins(found, bins))]
+    return float(np.mean(gaps) / len(surplus))
 
 
 def calibration_bins(found: Outcome, bins: int = 10) -> list[list[Array]]:
-    """For each probability column the row numbers of groups of equal size, from the lowest probability to the highest."""
+    """For each probability column the row numbers of groups of equal size, lowest first."""
     orders = np.argsort(found.probabilities, axis=0, kind="stable").T
     return [[part for part in np.array_split(order, bins) if len(part)] for order in orders]
 
@@ -104,7 +106,7 @@ def _hits_and_answers(found: Outcome) -> Array:
 
 
 METRICS: dict[str, Callable[[Outcome], float]] = {
-    "roc_auc": _macro(roc_auc_score),
+    "roc_auc": _macro(_roc_auc),
     "average_precision": _macro(average_precision_score),
     "log_loss": lambda found: float(_log_loss(found).mean()),
     "brier": lambda found: float(((found.probabilities - found.hits) ** 2).sum(axis=1).mean()),
@@ -116,12 +118,11 @@ METRICS: dict[str, Callable[[Outcome], float]] = {
 }
 
 
-def best_thresholds(truth: pd.DataFrame, prediction: pd.DataFrame) -> list[float]:
-    """The probability from which on to say yes, for each probability column: the one with the best F1."""
+def balanced_thresholds(truth: pd.DataFrame, prediction: pd.DataFrame) -> list[float]:
+    """The probability from which on to say yes, for each probability column: yes is said as often as it is true.
+
+    Where a false alarm costs more or less than a miss, choose the threshold with the lowest cost here instead.
+    """
     found = outcome(truth, prediction)
-    best = []
-    for i in range(len(found.names)):
-        precision, recall, thresholds = precision_recall_curve(found.hits[:, i], found.probabilities[:, i])
-        f1 = 2 * precision * recall / np.maximum(precision + recall, TINY)
-        best.append(float(thresholds[f1[:-1].argmax()]))
-    return best
+    shares = found.hits.mean(axis=0)
+    return [float(np.quantile(found.probabilities[:, i], 1 - share)) for i, share in enumerate(shares)]

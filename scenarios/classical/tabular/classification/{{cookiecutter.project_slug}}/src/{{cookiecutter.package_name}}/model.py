@@ -95,10 +95,10 @@ class Model:
         return pd.DataFrame(columns)
 
     def calibrated(self, truth: pd.DataFrame, prediction: pd.DataFrame) -> "Model":
-        """The same model with the decision thresholds that give the best F1 on predictions for rows it has not seen."""
+        """The same model with decision thresholds from predictions for rows that it has not seen."""
         if not self.thresholds:
             return self
-        return replace(self, thresholds=metrics.best_thresholds(truth, prediction))
+        return replace(self, thresholds=metrics.balanced_thresholds(truth, prediction))
 
     def save(self, folder: Path) -> None:
         """Write the model as files that `load` reads."""

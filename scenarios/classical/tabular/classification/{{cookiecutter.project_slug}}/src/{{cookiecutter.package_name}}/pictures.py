@@ -13,7 +13,7 @@ def draw(truth: pd.DataFrame, prediction: pd.DataFrame) -> list[tuple[Figure, st
     """All pictures, each with what it shows."""
     found = outcome(truth, prediction)
     calibration = (
-        "Calibration, in ten groups of equal size: of the rows with a predicted 30 %, about 30 % should have come true. "
+        "Calibration, in ten groups of equal size: of the rows with a predicted 30 %, 30 % should have come true. "
         "Below the dashed line the prediction is too high, above it too low."
     )
     curves = (
