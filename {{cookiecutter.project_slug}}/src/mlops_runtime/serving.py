@@ -31,7 +31,7 @@ Array = np.ndarray[Any, Any]
 Predict = Callable[[dict[str, Array]], Mapping[str, Array]]
 
 MODEL_DIR = "AZUREML_MODEL_DIR"  # set by Azure ML and by `mlops serve`
-LONGEST_REASON = 300  # characters; a reason quotes the request, which may be anything
+LONGEST_REASON = 1000  # characters; a reason quotes the request, which may be anything
 DRAINED = 2**28  # bytes of an oversized body that are read and thrown away, so that its sender gets to read the answer
 DTYPES: dict[str, Any] = {
     "string": object,
@@ -119,8 +119,8 @@ class Service:
         self.max_rows = max_rows
         self.max_bytes = max_bytes
         self.collector = collector or open_collector(inputs)
-        # Contracts are made beforehand: building one costs more than a prediction.
-        self._contracts = {len(c.columns): c for c in (required(inputs, ()), inputs)}
+        self._optional = frozenset(inputs.names("id", "cohort"))
+        self._contracts: dict[frozenset[str], Contract] = {}  # by the optional columns that are given
         self._types = {name: DTYPES[column.type] for name, column in inputs.columns.items()}
         self._datetimes = {name for name, column in inputs.columns.items() if column.type == "datetime"}
 
@@ -144,7 +144,10 @@ class Service:
 
     def check(self, columns: list[str], rows: Rows) -> None:
         """Rejected, with all that is wrong, unless the rows keep the contract."""
-        problems = self._contracts.get(len(columns), self.inputs).problems(columns, rows)
+        given = self._optional.intersection(columns)
+        if given not in self._contracts:  # to make one costs more than to predict
+            self._contracts[given] = required(self.inputs, given)
+        problems = self._contracts[given].problems(columns, rows)
         for place in [] if problems else [place for place, name in enumerate(columns) if name in self._datetimes]:
             problems += filter(None, (_moment_problem(row[place], n, columns[place]) for n, row in enumerate(rows)))
         if problems:

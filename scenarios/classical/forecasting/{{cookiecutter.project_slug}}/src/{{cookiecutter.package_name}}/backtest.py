@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from mlops_runtime.errors import Problem
-from {{ cookiecutter.package_name }}.data import WEEK, Array
-from {{ cookiecutter.package_name }}.forecaster import Forecaster
+from .data import WEEK, Array
+from .forecaster import Forecaster
 
 FOLDS = 3
 FOLD_DAYS = 4 * WEEK

@@ -8,9 +8,9 @@ import lightgbm
 import numpy as np
 import pandas as pd
 
-from {{ cookiecutter.package_name }} import features
-from {{ cookiecutter.package_name }}.data import Array
-from {{ cookiecutter.package_name }}.forecaster import Forecaster
+from . import features
+from .data import Array
+from .forecaster import Forecaster
 
 CATEGORIES = ["airport", "weekday"]
 ROW_SHARE = 0.8  # of the examples, drawn anew for every tree

@@ -26,10 +26,11 @@ SHOWN = 3  # examples in a message
 
 @dataclass(frozen=True)
 class Table:
-    """Rows in order of time, and the version of the raw file that they come from."""
+    """Rows in order of time, with the contract that they keep."""
 
     frame: pd.DataFrame
-    version: str
+    contract: Contract
+    version: str  # of the raw file they come from
 
     @property
     def series(self) -> pd.DataFrame:
@@ -42,25 +43,29 @@ class Table:
         return f"{self.frame[DATE].min():%Y-%m-%d} to {self.frame[DATE].max():%Y-%m-%d}"
 
     def save(self, folder: Path) -> None:
-        """Write data.parquet and data.json."""
+        """Write data.parquet, contract.yml and data.json."""
         folder.mkdir(parents=True, exist_ok=True)
         self.frame.to_parquet(folder / "data.parquet", index=False)
-        facts = {"version": self.version, "rows": len(self.frame)}
-        (folder / "data.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8", newline="\n")
+        self.contract.save(folder / "contract.yml")
+        facts = json.dumps({"version": self.version, "rows": len(self.frame)}, indent=2)
+        (folder / "data.json").write_text(facts + "\n", encoding="utf-8", newline="\n")
 
     @classmethod
     def load(cls, folder: Path) -> "Table":
         """Read what `save` wrote."""
         facts = json.loads((folder / "data.json").read_text(encoding="utf-8"))
-        return cls(pd.read_parquet(folder / "data.parquet"), facts["version"])
+        return cls(pd.read_parquet(folder / "data.parquet"), Contract.load(folder / "contract.yml"), facts["version"])
 
 
 def load(path: Path, contract: Contract) -> pd.DataFrame:
     """Read a Parquet or CSV file; ContractError says which values break the contract and which days are missing."""
-    readers = {".parquet": pd.read_parquet, ".csv": pd.read_csv}
-    if path.suffix not in readers:
-        raise Problem(f"{path.name} is of no kind that data.load reads: use one of {', '.join(readers)}.")
-    frame = contract.validate_table(readers[path.suffix](path), source=path.name)
+    if path.suffix == ".parquet":
+        frame = pd.read_parquet(path)
+    elif path.suffix == ".csv":
+        frame = pd.read_csv(path, encoding="utf-8")
+    else:
+        raise Problem(f"{path.name} is neither Parquet nor CSV by its name: teach data.load to read {path.suffix!r}.")
+    frame = contract.validate_table(frame, source=path.name)
     to_series(frame, source=path.name)
     return frame.sort_values([DATE, AIRPORT], ignore_index=True)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from pandas.tseries.holiday import USFederalHolidayCalendar
 
-from {{ cookiecutter.package_name }}.data import WEEK, Array
+from .data import WEEK, Array
 
 WEEKS_BACK = 4  # how many known days of the same weekday are looked at
 HISTORY_DAYS = WEEKS_BACK * WEEK

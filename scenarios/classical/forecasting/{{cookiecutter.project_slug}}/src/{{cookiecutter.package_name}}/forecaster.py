@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from {{ cookiecutter.package_name }}.data import WEEK, Array
+from .data import WEEK, Array
 
 
 class Forecaster(ABC):

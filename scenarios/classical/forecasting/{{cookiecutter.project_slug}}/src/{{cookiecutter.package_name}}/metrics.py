@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_runtime.statistics import bootstrap_interval
-from {{ cookiecutter.package_name }}.data import DATE, TARGET, WEEK, Array
+from .data import DATE, TARGET, WEEK, Array
 
 Metric = Callable[[pd.DataFrame], float]
 

@@ -10,11 +10,9 @@ import numpy as np
 import pandas as pd
 
 from mlops_runtime.errors import Problem
-from {{ cookiecutter.package_name }} import backtest, data
-from {{ cookiecutter.package_name }}.data import AIRPORT, DATE, WEEK, Array
-from {{ cookiecutter.package_name }}.forecaster import Forecaster
-
-PACKAGE = "{{ cookiecutter.package_name }}"
+from . import backtest, data
+from .data import AIRPORT, DATE, WEEK, Array
+from .forecaster import Forecaster
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def create(family_name: str, settings: dict[str, Any], horizon: int, seed: int) 
     chosen = family(family_name)
     module, _, kind = chosen.kind.partition(":")
     try:
-        forecaster: Forecaster = getattr(importlib.import_module(f"{PACKAGE}.{module}"), kind)(horizon, seed, **settings)
+        forecaster: Forecaster = getattr(importlib.import_module(f".{module}", __package__), kind)(horizon, seed, **settings)
     except ModuleNotFoundError as error:
         raise Problem(
             f"family {family_name!r} needs {error.name}, which is not installed: run `uv sync --extra {chosen.extra}`, "

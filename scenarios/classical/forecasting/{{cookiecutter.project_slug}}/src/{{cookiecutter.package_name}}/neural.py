@@ -1,5 +1,7 @@
 """A recurrent network over the last four weeks, in torch (the extra `lstm`)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,8 @@ import pandas as pd
 import torch
 from torch import nn
 
-from {{ cookiecutter.package_name }}.data import WEEK, Array
-from {{ cookiecutter.package_name }}.forecaster import Forecaster
+from .data import WEEK, Array
+from .forecaster import Forecaster
 
 BATCH_ROWS = 64
 
@@ -27,6 +29,19 @@ class Network(nn.Module):
         """(rows, days, inputs) → (rows, horizon)."""
         states, _ = self.recurrent(days)
         return self.ahead(self.dropout(states[:, -1]))
+
+
+@contextmanager
+def _repeatable(seed: int) -> Iterator[None]:
+    """Same seed, same network. torch keeps generator and threads for the whole process: they are put back afterwards."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # a network this small is also quicker on one
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class Lstm(Forecaster):
@@ -55,9 +70,7 @@ class Lstm(Forecaster):
         x = torch.from_numpy(np.concatenate(windows))
         y = torch.from_numpy(np.concatenate(targets).astype(np.float32))
 
-        # The generators of torch are global: they are put back as they were.
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
+        with _repeatable(self.seed):
             self.network = self._new_network()
             optimizer = torch.optim.Adam(self.network.parameters(), lr=self.learning_rate)
             self.network.train()

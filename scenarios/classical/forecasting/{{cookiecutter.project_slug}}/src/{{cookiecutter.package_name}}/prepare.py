@@ -5,15 +5,14 @@ from pathlib import Path
 
 from mlops_runtime.contract import Contract
 from mlops_runtime.tracking import start_step
-from {{ cookiecutter.package_name }} import data
+from . import data
 
 
 def prepare(raw_data: Path, contract: Contract, test_fraction: float, horizon: int) -> tuple[data.Table, data.Table]:
     """The training and the test table. Columns that the contract does not name are left out."""
-    frame = data.load(raw_data, contract)
-    version = data.version(raw_data)
+    frame, version = data.load(raw_data, contract), data.version(raw_data)
     train, test = data.split(frame, test_fraction, horizon)
-    return data.Table(train, version), data.Table(test, version)
+    return data.Table(train, contract, version), data.Table(test, contract, version)
 
 
 def main() -> None:

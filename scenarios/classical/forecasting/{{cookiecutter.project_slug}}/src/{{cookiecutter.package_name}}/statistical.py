@@ -16,8 +16,8 @@ from statsmodels.tools.sm_exceptions import ConvergenceWarning
 from statsmodels.tsa.api import VAR, AutoReg, SimpleExpSmoothing
 from statsmodels.tsa.statespace.sarimax import SARIMAX
 
-from {{ cookiecutter.package_name }}.data import WEEK, Array
-from {{ cookiecutter.package_name }}.forecaster import Forecaster
+from .data import WEEK, Array
+from .forecaster import Forecaster
 
 
 class Statistical(Forecaster):

@@ -13,10 +13,10 @@ import pandas as pd
 
 from mlops_runtime.errors import Problem
 from mlops_runtime.tracking import save_model, start_step
-from {{ cookiecutter.package_name }} import backtest, data, metrics, model
-from {{ cookiecutter.package_name }}.data import Array
+from . import backtest, data, metrics, model
+from .data import Array
 
-PACKAGE = "{{ cookiecutter.package_name }}"
+PACKAGE = model.__name__.partition(".")[0]
 
 
 @dataclass(frozen=True)

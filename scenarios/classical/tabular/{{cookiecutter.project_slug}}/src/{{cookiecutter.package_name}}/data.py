@@ -4,7 +4,6 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -14,58 +13,59 @@ from mlops_runtime.errors import Problem
 
 @dataclass(frozen=True)
 class Table:
-    """Rows in order of time, and what their columns are for."""
+    """Rows in order of time, with the contract that says what their columns are for."""
 
     frame: pd.DataFrame
+    contract: Contract  # of these columns: those with the role target are what is predicted here
     version: str  # of the raw file they come from
-    input_names: list[str]  # what the model may see
-    target_names: list[str]  # what it predicts
-    time: str | None = None
 
     @property
     def inputs(self) -> pd.DataFrame:
         """What the model sees: (rows, inputs)."""
-        return self.frame[self.input_names]
+        return self.frame[self.contract.names("time", "feature")]
 
     @property
     def targets(self) -> pd.DataFrame:
         """The truth: (rows, targets)."""
-        return self.frame[self.target_names]
+        return self.frame[self.contract.names("target")]
 
     @property
     def period(self) -> str:
         """From when to when, for people."""
-        if self.time is None:
+        time = time_column(self.contract)
+        if time is None:
             return "no time column"
-        return f"{self.frame[self.time].min():%Y-%m-%d} to {self.frame[self.time].max():%Y-%m-%d}"
+        return f"{self.frame[time].min():%Y-%m-%d} to {self.frame[time].max():%Y-%m-%d}"
 
     def save(self, folder: Path) -> None:
-        """Write data.parquet and data.json."""
+        """Write data.parquet, contract.yml and data.json."""
         folder.mkdir(parents=True, exist_ok=True)
         self.frame.to_parquet(folder / "data.parquet", index=False)
-        facts = {
-            "version": self.version,
-            "rows": len(self.frame),
-            "input_names": self.input_names,
-            "target_names": self.target_names,
-            "time": self.time,
-        }
-        (folder / "data.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8", newline="\n")
+        self.contract.save(folder / "contract.yml")
+        facts = json.dumps({"version": self.version, "rows": len(self.frame)}, indent=2)
+        (folder / "data.json").write_text(facts + "\n", encoding="utf-8", newline="\n")
 
     @classmethod
     def load(cls, folder: Path) -> "Table":
         """Read what `save` wrote."""
-        facts: dict[str, Any] = json.loads((folder / "data.json").read_text(encoding="utf-8"))
-        del facts["rows"]
-        return cls(pd.read_parquet(folder / "data.parquet"), **facts)
+        facts = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+        return cls(pd.read_parquet(folder / "data.parquet"), Contract.load(folder / "contract.yml"), facts["version"])
+
+
+def time_column(contract: Contract) -> str | None:
+    """The column that orders the rows, if there is one."""
+    return next(iter(contract.names("time")), None)
 
 
 def load(path: Path, contract: Contract) -> pd.DataFrame:
     """Read a Parquet or CSV file: the contract's columns with its types; ContractError says what breaks it."""
-    readers = {".parquet": pd.read_parquet, ".csv": pd.read_csv}
-    if path.suffix not in readers:
-        raise Problem(f"{path.name} is of no kind that data.load reads: use one of {', '.join(readers)}.")
-    return contract.validate_table(readers[path.suffix](path), source=path.name)
+    if path.suffix == ".parquet":
+        frame = pd.read_parquet(path)
+    elif path.suffix == ".csv":
+        frame = pd.read_csv(path, encoding="utf-8")
+    else:
+        raise Problem(f"{path.name} is neither Parquet nor CSV by its name: teach data.load to read {path.suffix!r}.")
+    return contract.validate_table(frame, source=path.name)
 
 
 def version(path: Path) -> str:

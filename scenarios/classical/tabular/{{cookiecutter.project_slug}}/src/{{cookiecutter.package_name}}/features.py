@@ -1,5 +1,6 @@
 """From the table's columns to the numbers that a model sees: calendar, imputation, scaling, encoding."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 from sklearn.base import BaseEstimator, TransformerMixin
 
 Array = np.ndarray[Any, Any]
+Columns = pd.DataFrame | Mapping[str, Array]  # a table, or its columns by name: (rows,) each
 
 HOURS, DAYS = 24, 7
 MONDAY = 3  # 1970-01-01, day 0 of the computer's calendar, was a Thursday
@@ -49,22 +51,25 @@ class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
         self.deviations_ = np.where(deviations > 0, deviations, 1.0)
         return self
 
-    def transform(self, X: pd.DataFrame) -> Array:
-        """(rows, inputs) → (rows, features), float64, in the order of `get_feature_names_out`."""
+    def transform(self, X: Columns) -> Array:
+        """Columns of (rows,) → (rows, features), float64, in the order of `get_feature_names_out`."""
         numbers = self._numbers(X)
         if self.scaled:
             numbers = (np.where(np.isnan(numbers), self.medians_, numbers) - self.means_) / self.deviations_
         width = numbers.shape[1] + DAYS * len(self.times_) + sum(map(len, self.levels_.values()))
-        matrix = np.zeros((len(X), width))
+        rows = np.arange(len(numbers))
+        matrix = np.zeros((len(rows), width))
         matrix[:, : numbers.shape[1]] = numbers
-        start, rows = numbers.shape[1], np.arange(len(X))
+        start = numbers.shape[1]
         for name in self.times_:
             days = _minutes(X[name]) // (60 * HOURS)
             known = ~np.isnan(days)
             matrix[rows[known], start + ((days[known] + MONDAY) % DAYS).astype(int)] = 1
             start += DAYS
         for name, levels in self.levels_.items():
-            positions = np.fromiter((levels.get(value, -1) for value in X[name].to_numpy()), dtype=int, count=len(X))
+            positions = np.fromiter(
+                (levels.get(value, -1) for value in np.asarray(X[name])), dtype=int, count=len(rows)
+            )
             known = positions >= 0
             matrix[rows[known], start + positions[known]] = 1
             start += len(levels)
@@ -79,16 +84,16 @@ class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
             names += [f"{time}={day}" for day in ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")]
         return np.array(names + [f"{name}={level}" for name, levels in self.levels_.items() for level in levels])
 
-    def _numbers(self, X: pd.DataFrame) -> Array:
+    def _numbers(self, X: Columns) -> Array:
         """The numeric columns and the times' hours: (rows, numbers), NaN where missing."""
-        columns = [X[name].to_numpy(dtype=float) for name in self.numbers_]
+        columns = [np.asarray(X[name], dtype=float) for name in self.numbers_]
         for name in self.times_:
             hours = _minutes(X[name]) % (60 * HOURS) / 60
             columns.append(hours)
             if self.scaled:
                 angle = 2 * np.pi * hours / HOURS
                 columns += [np.sin(angle), np.cos(angle)]
-        return np.column_stack(columns) if columns else np.empty((len(X), 0))
+        return np.column_stack(columns) if columns else np.empty((len(np.asarray(X[next(iter(self.levels_))])), 0))
 
 
 class Products(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn carries no types
@@ -111,7 +116,7 @@ def _frequent(column: "pd.Series[Any]", min_count: int) -> list[Any]:
     return list(counts.index[counts >= min_count])
 
 
-def _minutes(column: "pd.Series[Any]") -> Array:
+def _minutes(column: "pd.Series[Any] | Array") -> Array:
     """Minutes since 1970 as float64, NaN where the time is missing; ISO 8601 text is read too."""
-    times = column.to_numpy().astype("datetime64[m]")
+    times = np.asarray(column).astype("datetime64[m]")
     return np.where(np.isnat(times), np.nan, times.astype("int64"))

@@ -116,9 +116,9 @@ def compare_cohorts(watched: Watched) -> pd.DataFrame:
     """
     before, now = watched.reference.copy(), watched.current.copy()
     measures = score_columns(watched.outputs)
-    known = labelled(watched, now)
-    if known is not None:
-        before["loss"], now["loss"] = losses(watched, before), losses(watched, known)
+    old, new = labelled(watched, before), labelled(watched, now)
+    if old is not None and new is not None:
+        before["loss"], now["loss"] = losses(watched, old), losses(watched, new)
         measures = [*measures, "loss"]
     tables = []
     for column in watched.settings.gates.cohorts.columns:
@@ -126,7 +126,7 @@ def compare_cohorts(watched: Watched) -> pd.DataFrame:
             continue
         groups = _groups(before[column], now[column])
         for measure in measures:
-            shifts = drift.group_shifts(before[measure], now[measure].dropna(), groups, GROUP_ROWS)
+            shifts = drift.group_shifts(before[measure].dropna(), now[measure].dropna(), groups, GROUP_ROWS)
             tables.append(shifts.assign(column=column, measure=measure))
     found = pd.concat(tables) if tables else pd.DataFrame(columns=["group", "value"])
     return found.sort_values("value", ascending=False, kind="stable", ignore_index=True)

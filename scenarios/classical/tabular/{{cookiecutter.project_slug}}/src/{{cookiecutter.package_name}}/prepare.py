@@ -12,14 +12,10 @@ from . import data
 def prepare(raw_data: Path, contract: Contract, target: str, test_fraction: float) -> tuple[data.Table, data.Table]:
     """The training and the test table. Columns that the contract does not name, and other targets, are left out."""
     targets = data.parse_target(target, contract)
-    needed = [*contract.names("id", "time", "feature", "cohort"), *targets]
-    contract = contract.only(needed)
-    frame = data.load(raw_data, contract)
-    time = next(iter(contract.names("time")), None)
-    version = data.version(raw_data)
-    inputs = contract.names("time", "feature")
-    train, test = data.split(frame, time, test_fraction)
-    return data.Table(train, version, inputs, targets, time), data.Table(test, version, inputs, targets, time)
+    contract = contract.only([*contract.names("id", "time", "feature", "cohort"), *targets])
+    frame, version = data.load(raw_data, contract), data.version(raw_data)
+    train, test = data.split(frame, data.time_column(contract), test_fraction)
+    return data.Table(train, contract, version), data.Table(test, contract, version)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import skops.io
 
 from mlops_runtime.errors import Problem
 
-from . import features
+from . import boosting, features
 
 # The only types, besides scikit-learn's and NumPy's own, that a model file may hold. Add your own estimators here.
 TRUSTED = [
@@ -16,8 +16,8 @@ TRUSTED = [
     f"{features.__name__}.Products",
     "collections.OrderedDict",
     "lightgbm.basic.Booster",
-    "lightgbm.sklearn.LGBMClassifier",
-    "lightgbm.sklearn.LGBMRegressor",
+    f"{boosting.__name__}.Classifier",
+    f"{boosting.__name__}.Regressor",
 ]
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.model_selection import ParameterSampler, TimeSeriesSplit
 
 from mlops_runtime.errors import Problem
+from mlops_runtime.serving import request_contract
 from mlops_runtime.tracking import save_model, start_step
 
 from . import data, metrics, model
@@ -40,9 +41,10 @@ def candidates(family: str, trials: int, seed: int) -> list[dict[str, Any]]:
 
 
 def cross_validate(table: data.Table, family: str, parameters: dict[str, Any], seed: int) -> Trial:
-    """Fit on the past and predict what follows, FOLDS times, each time with more past."""
+    """Fit on the past and predict what follows, FOLDS times through the later half of the rows."""
+    folds = TimeSeriesSplit(FOLDS, test_size=len(table.frame) // (2 * FOLDS))
     truths, predictions = [], []
-    for past, following in TimeSeriesSplit(FOLDS).split(table.frame):
+    for past, following in folds.split(table.frame):
         fitted = model.fit(table.inputs.iloc[past], table.targets.iloc[past], family, parameters, seed)
         truths.append(table.targets.iloc[following])
         predictions.append(fitted.predict(table.inputs.iloc[following]))
@@ -89,6 +91,7 @@ def main() -> None:
         mlflow.log_params({f"best.{name}": value for name, value in trials[0].parameters.items()})
         mlflow.log_metric("loss", trials[0].loss)
         fitted.save(Path(folder, "model"))
+        request_contract(table.contract, fitted.inputs).save(Path(folder, "model", "inputs.yml"))
         example = table.inputs.tail(20)
         save_model(args.model, Path(folder, "model"), PACKAGE, example, fitted.predict(example))
     for trial in trials:

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from lightgbm import LGBMRegressor
 from scipy.stats import loguniform, randint, uniform
 from sklearn.linear_model import BayesianRidge, Lasso, LinearRegression, Ridge
 from sklearn.pipeline import Pipeline
 
 from mlops_runtime.errors import Problem
 
-from . import metrics, quantile, storage
-from .families import Family, choose, for_trees, scaled, with_products
+from . import boosting, metrics, quantile, storage
+from .families import Family, choose, for_trees, scaled, transform, with_products
+from .features import Array, Columns
 
 FAMILIES = {
     "linear": Family(scaled, LinearRegression),
@@ -27,16 +27,12 @@ FAMILIES = {
     ),
     "gradient_boosting": Family(
         for_trees,
-        # One thread and row-wise histograms: the same model on every machine.
         partial(
-            LGBMRegressor,
+            boosting.Regressor,
             n_estimators=200,
             learning_rate=0.1,
             num_leaves=15,
-            n_jobs=1,
-            deterministic=True,
-            force_row_wise=True,
-            verbose=-1,
+            **boosting.REPRODUCIBLE,
         ),
         {
             "n_estimators": randint(100, 400),
@@ -66,9 +62,14 @@ class Model:
 
         The truth lies between `lower` and `upper` in about 90 % of the rows.
         """
-        predicted = self.pipeline.predict(frame[self.inputs])
+        return pd.DataFrame(self.predict_columns(frame))
+
+    def predict_columns(self, columns: Columns) -> dict[str, Array]:
+        """The same from and to arrays (rows,) by column name, without pandas: one row takes half the time."""
+        *preprocessing, estimator = (step for _, step in self.pipeline.steps)
+        predicted = estimator.predict(transform(preprocessing, columns))
         low, high = self.errors
-        return pd.DataFrame({"prediction": predicted, "lower": predicted + low, "upper": predicted + high})
+        return {"prediction": predicted, "lower": predicted + low, "upper": predicted + high}
 
     def calibrated(self, truth: pd.DataFrame, prediction: pd.DataFrame) -> "Model":
         """The same model with an interval from its errors on rows that it has not seen (split conformal prediction)."""

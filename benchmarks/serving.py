@@ -1,0 +1,166 @@
+"""Requests per second of `mlops serve` against `mlflow models serve`: the same model, one worker, one row per request.
+
+    uv run --no-project python benchmarks/serving.py PROJECT PYTHON MLFLOW [--requests N] [--seconds S] [--clients C]
+
+PROJECT is a generated project in which `mlops run` has registered a model, PYTHON the interpreter of an environment
+with its dependencies, MLFLOW the `mlflow` command of an environment with the same and the full mlflow package.
+Everything stays on the loopback interface. The servers take turns, so that a machine whose speed drifts treats both
+alike.
+"""
+
+import argparse
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+BOOT_SECONDS = 180
+ROUNDS = 3
+FETCH = """
+from mlops_runtime import config, serving, tracking
+print(tracking.fetch(serving.choose(config.load().project.name)))
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Client:
+    """Sends the same request again and again, over one connection as long as the server keeps it open."""
+
+    def __init__(self, port: int, path: str, body: bytes) -> None:
+        head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
+        self.port = port
+        self.request = head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+        self.connection: socket.socket | None = None
+
+    def send(self) -> None:
+        """One request and its whole answer; an answer other than 200 ends the benchmark."""
+        if self.connection is None:
+            self.connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+            self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.connection.sendall(self.request)
+        received = b""
+        while b"\r\n\r\n" not in received:
+            received += self._receive()
+        head, _, body = received.partition(b"\r\n\r\n")
+        if not head.startswith(b"HTTP/1.1 200"):
+            raise SystemExit(f"{head.decode()}\n{body.decode()}")
+        fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
+        missing = int(fields[b"content-length"]) - len(body)
+        while missing > 0:
+            missing -= len(self._receive())
+        if fields.get(b"connection") == b"close":
+            self.connection.close()
+            self.connection = None
+
+    def _receive(self) -> bytes:
+        assert self.connection is not None
+        data = self.connection.recv(65536)
+        if not data:
+            raise SystemExit("The server closed the connection in the middle of an answer.")
+        return data
+
+
+def load(port: int, path: str, body: bytes, requests: int, seconds: float, clients: int) -> tuple[float, list[float]]:
+    """Requests per second, and the latency of each request in milliseconds, with `clients` sending at the same time."""
+    latencies: list[float] = []
+    deadline = time.perf_counter() + seconds
+
+    def work() -> None:
+        client = Client(port, path, body)
+        for _ in range(requests // clients):
+            started = time.perf_counter()
+            if started > deadline:
+                break
+            client.send()
+            latencies.append((time.perf_counter() - started) * 1000)
+
+    threads = [threading.Thread(target=work) for _ in range(clients)]
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return len(latencies) / (time.perf_counter() - started), latencies
+
+
+def start(command: list[str], health: str, project: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Start a server and wait until it is healthy."""
+    server = subprocess.Popen(
+        command, cwd=project, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + BOOT_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(health, timeout=5):
+                return server
+        except (urllib.error.URLError, OSError):  # not listening yet
+            time.sleep(0.2)
+    raise SystemExit(f"{command} did not become healthy.")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("project", type=Path, help="generated project with a registered model")
+    parser.add_argument("python", help="interpreter with the project's dependencies")
+    parser.add_argument("mlflow", help="the mlflow command of an environment with mlflow as well")
+    parser.add_argument("--requests", type=int, default=2000, help="per round and server (default: 2000)")
+    parser.add_argument("--seconds", type=float, default=20, help="most seconds per round and server (default: 20)")
+    parser.add_argument("--clients", type=int, default=1, help="senders at the same time (default: 1)")
+    args = parser.parse_args()
+
+    environment = {**os.environ, "PYTHONPATH": str(args.project.resolve() / "src"), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    fetch = [args.python, "-c", FETCH]
+    fetched = subprocess.run(fetch, cwd=args.project, env=environment, stdout=subprocess.PIPE, check=True)
+    model = Path(fetched.stdout.decode().splitlines()[-1])
+    example = json.loads((model / "input_example.json").read_text(encoding="utf-8"))
+    split = {"columns": example["columns"], "data": example["data"][:1]}
+
+    ours, theirs = free_port(), free_port()
+    mlops = [args.python, "-m", "mlops_runtime.cli", "serve", "--port", str(ours)]
+    options = ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(theirs), "--workers", "1"]
+    mlflow = [args.mlflow, "models", "serve", "--model-uri", str(model), *options]
+    search_path = f"{Path(args.mlflow).parent}{os.pathsep}{os.environ['PATH']}"  # mlflow starts `uvicorn` by its name
+    servers = {
+        "mlops serve": (ours, "/score", json.dumps({"input_data": split}).encode()),
+        "mlflow models serve": (theirs, "/invocations", json.dumps({"dataframe_split": split}).encode()),
+    }
+    running = [start(mlops, f"http://127.0.0.1:{ours}/", args.project, environment)]
+    try:
+        running.append(start(mlflow, f"http://127.0.0.1:{theirs}/ping", args.project, {**environment, "PATH": search_path}))
+        rates: dict[str, list[float]] = {name: [] for name in servers}
+        latencies: dict[str, list[float]] = {name: [] for name in servers}
+        for name, target in servers.items():
+            load(*target, requests=100, seconds=args.seconds, clients=args.clients)
+        for _ in range(ROUNDS):
+            for name, target in servers.items():
+                rate, found = load(*target, requests=args.requests, seconds=args.seconds, clients=args.clients)
+                rates[name].append(rate)
+                latencies[name] += found
+    finally:
+        for server in running:
+            os.killpg(server.pid, signal.SIGINT)
+            server.wait(30)
+
+    for name in servers:
+        cuts = statistics.quantiles(latencies[name], n=100)
+        rate = statistics.median(rates[name])
+        print(f"{name}: {rate:.0f} requests/s, p50 {cuts[49]:.2f} ms, p99 {cuts[98]:.2f} ms ({len(latencies[name]):,} requests)")
+    first, second = (statistics.median(rates[name]) for name in servers)
+    print(f"mlops serve answers {first / second:.1f} times as many, {args.clients} client(s)")
+
+
+if __name__ == "__main__":
+    main()
