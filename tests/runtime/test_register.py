@@ -11,6 +11,7 @@ import mlops_runtime
 import pandas as pd
 import pytest
 from mlops_runtime import register, tracking
+from mlops_runtime.errors import Refusal
 from mlops_runtime.gates import Gate, Verdict
 
 from . import toy
@@ -51,14 +52,22 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     sys.modules.pop("toymodel.model", None)
 
 
-def candidate(root: Path, factor: float, passed: bool = True) -> tuple[Path, Path]:
+def candidate(
+    root: Path, factor: float, passed: bool = True, champion: str | None = None, asked: str = "latest"
+) -> tuple[Path, Path]:
     folder, model, evaluation = root / f"plain{factor}", root / f"model{factor}", root / f"evaluation{factor}"
     folder.mkdir()
     (folder / "factor.json").write_text(json.dumps(factor))
     example = pd.DataFrame({"x": [1.0, 2.0]})
     tracking.save_model(model, folder, "toymodel", example, example.rename(columns={"x": "y"}) * factor)
     evaluation.mkdir()
-    metrics = {"data_version": "abc", "rows": 2, "metrics": {"score": {"value": 0.9, "low": 0.8, "high": 1.0}}}
+    metrics = {
+        "data_version": "abc",
+        "rows": 2,
+        "metrics": {"score": {"value": 0.9, "low": 0.8, "high": 1.0}},
+        "champion": champion,
+        "champion_asked_for": asked,
+    }
     (evaluation / "metrics.json").write_text(json.dumps(metrics))
     Verdict([Gate("score", passed, 0.9, 0.5, "score is 0.9")]).write(evaluation / "verdict.json")
     return model, evaluation
@@ -83,7 +92,9 @@ def test_registration(project: Path) -> None:
     assert "input_example" in mlmodel
     assert found.tags["model_digest"] == tracking.digest(tracking.model_data(folder))
 
-    assert register.register(*candidate(project, 3.0), "toy")["version"] == "2"
+    with pytest.raises(Refusal, match="compared with no champion, but the champion is version 1 by now"):
+        register.register(*candidate(project, 2.5), "toy")
+    assert register.register(*candidate(project, 3.0, champion="1"), "toy")["version"] == "2"
     newest = tracking.champion("toy")
     assert newest is not None
     assert newest.version == "2"

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from mlops_runtime.errors import Refusal
 from mlops_runtime.gates import Verdict
 
 REFUSED = 3  # exit code of a step that worked and said no; the runner tells it apart from a crash
@@ -20,7 +21,7 @@ def register(model: Path, evaluation: Path, name: str) -> dict[str, str | bool]:
     """Register the MLflow model in `model`, its evaluation inside it, as the next version of `name`.
 
     A model with the same content that is already registered is found, not registered twice. Returns what the
-    registration output records: the version and its lineage.
+    registration output records: the version and its lineage. Refusal if the champion is not the one compared with.
     """
     from mlops_runtime import tracking
 
@@ -31,6 +32,14 @@ def register(model: Path, evaluation: Path, name: str) -> dict[str, str | bool]:
         return {"registered": True, "name": name, "version": same[0].version, **same[0].tags}
 
     metrics = json.loads((evaluation / "metrics.json").read_text(encoding="utf-8"))
+    champion = tracking.champion(name)
+    if champion and metrics["champion_asked_for"] == "latest" and champion.version != metrics["champion"]:
+        # Steps are reused, so the evaluation may be older than the champion.
+        compared = f"version {metrics['champion']}" if metrics["champion"] else "no champion"
+        raise Refusal(
+            f"The evaluation compared with {compared}, but the champion is version {champion.version} by now: "
+            "run `mlops run --force` to compare again."
+        )
     tags = {
         "gates": "passed",
         "model_digest": content,
@@ -83,7 +92,11 @@ def main() -> int:
         for reason in verdict.refusals:
             print(f"  {reason}")
         return REFUSED
-    record = register(args.model, args.evaluation, args.name)
+    try:
+        record = register(args.model, args.evaluation, args.name)
+    except Refusal as refusal:
+        print(f"Not registered: {refusal}")
+        return REFUSED
     args.registration.mkdir(parents=True, exist_ok=True)
     text = json.dumps(record, indent=2) + "\n"
     (args.registration / "registration.json").write_text(text, encoding="utf-8", newline="\n")

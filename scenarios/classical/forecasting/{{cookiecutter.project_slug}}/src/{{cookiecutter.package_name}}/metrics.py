@@ -1,8 +1,8 @@
-"""How wrong forecasts are, on frames with the columns of `Model.predict`, the truth and what scales the errors.
+"""How wrong forecasts are. `rows` are always those of `Model.roll`, with the truth and the column scale.
 
-The rows of a back-test are not independent: a storm spoils all forecasts for its day, from whichever day they were made
-and for all airports, and a wrong level lasts for days. Resampling them one by one would make intervals far too narrow.
-So `interval` and `by_week` treat all forecasts for one calendar week as one observation (block bootstrap, Künsch 1989).
+Rows of a back-test are not independent: a storm spoils all forecasts for its day, from whichever day they were made and
+for all airports, and a wrong level lasts for days. Resampled one by one they would give intervals far too narrow. So
+`interval` and `by_week` take all forecasts for the days of one week as one observation (block bootstrap, Künsch 1989).
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from mlops_runtime.statistics import bootstrap_interval
 from .data import DATE, TARGET, WEEK, Array
 
 Metric = Callable[[pd.DataFrame], float]
+RESAMPLES = 200
 
 
 def scale(series: pd.DataFrame) -> "pd.Series[float]":
@@ -23,24 +24,24 @@ def scale(series: pd.DataFrame) -> "pd.Series[float]":
 
 def mae(rows: pd.DataFrame) -> float:
     """Mean absolute error, in departures per day."""
-    return float((rows[TARGET] - rows["forecast"]).abs().mean())
+    return float(np.abs(_errors(rows)).mean())
 
 
 def rmse(rows: pd.DataFrame) -> float:
     """Root mean squared error, in departures per day; large errors weigh more."""
-    return float(np.sqrt(((rows[TARGET] - rows["forecast"]) ** 2).mean()))
+    return float(np.sqrt((_errors(rows) ** 2).mean()))
 
 
 def mape(rows: pd.DataFrame) -> float:
     """Mean absolute error in shares of the truth; days without departures are left out."""
-    rows = rows[rows[TARGET] > 0]
-    return float(((rows[TARGET] - rows["forecast"]).abs() / rows[TARGET]).mean())
+    truth = rows[TARGET].to_numpy()
+    return float((np.abs(_errors(rows))[truth > 0] / truth[truth > 0]).mean())
 
 
 def smape(rows: pd.DataFrame) -> float:
     """Mean absolute error in shares of the mean of truth and forecast, 0 to 2; 0 where both are 0."""
-    size = (rows[TARGET] + rows["forecast"]) / 2
-    return float(((rows[TARGET] - rows["forecast"]).abs() / size.where(size > 0, 1)).mean())
+    size = (rows[TARGET].to_numpy() + rows["forecast"].to_numpy()) / 2
+    return float((np.abs(_errors(rows)) / np.where(size > 0, size, 1)).mean())
 
 
 def mase(rows: pd.DataFrame) -> float:
@@ -50,22 +51,24 @@ def mase(rows: pd.DataFrame) -> float:
 
 def bias(rows: pd.DataFrame) -> float:
     """Mean of forecast minus truth, in departures per day."""
-    return float((rows["forecast"] - rows[TARGET]).mean())
+    return float(_errors(rows).mean())
 
 
 def skill(rows: pd.DataFrame) -> float:
-    """By what share the absolute error is below that of the seasonal naive forecast of the same rows."""
-    return 1 - mae(rows) / mae(rows.assign(forecast=rows["naive"]))
+    """By what share the absolute error is below that of the seasonal naive forecast of the same rows; 0 if that has none."""
+    naive = np.abs(rows["naive"].to_numpy() - rows[TARGET].to_numpy()).mean()
+    return 1 - mae(rows) / float(naive) if naive > 0 else 0.0
 
 
 def coverage(rows: pd.DataFrame) -> float:
     """Share of truths within the prediction interval."""
-    return float(rows[TARGET].between(rows["lower"], rows["upper"]).mean())
+    truth = rows[TARGET].to_numpy()
+    return float(((rows["lower"].to_numpy() <= truth) & (truth <= rows["upper"].to_numpy())).mean())
 
 
 def width(rows: pd.DataFrame) -> float:
     """Mean width of the prediction interval, in departures per day."""
-    return float((rows["upper"] - rows["lower"]).mean())
+    return float((rows["upper"].to_numpy() - rows["lower"].to_numpy()).mean())
 
 
 METRICS: dict[str, Metric] = {
@@ -73,26 +76,31 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def loss(rows: pd.DataFrame) -> "pd.Series[float]":
-    """The absolute scaled error of each row: what families, trials and the champion are compared by."""
-    return (rows[TARGET] - rows["forecast"]).abs() / rows["scale"]
+def loss(rows: pd.DataFrame) -> Array:
+    """The absolute scaled error of each row, (rows,): what settings, families and the champion are compared by."""
+    return np.abs(_errors(rows)) / rows["scale"].to_numpy()
 
 
-def weeks(rows: pd.DataFrame) -> "pd.Series[int]":
-    """The week that each row's day lies in, counted from the first day of `rows`."""
-    return (rows[DATE] - rows[DATE].min()).dt.days // WEEK
+def _errors(rows: pd.DataFrame) -> Array:
+    return rows["forecast"].to_numpy() - rows[TARGET].to_numpy()
 
 
-def interval(metric: Metric, rows: pd.DataFrame, confidence: float = 0.95, seed: int = 0) -> tuple[float, float]:
+def weeks(rows: pd.DataFrame) -> Array:
+    """The week that each row's day lies in, counted from the first day in `rows`: (rows,)."""
+    return ((rows[DATE] - rows[DATE].min()).dt.days // WEEK).to_numpy()
+
+
+def interval(metric: Metric, rows: pd.DataFrame, confidence: float = 0.95) -> tuple[float, float]:
     """Bootstrap interval of a metric, resampling the weeks of the days that were forecast."""
-    blocks = [block for _, block in rows.groupby(weeks(rows))]
+    number, numbers = weeks(rows), rows.select_dtypes("number")
+    blocks = [np.flatnonzero(number == week) for week in np.unique(number)]
 
-    def of_weeks(numbers: Array) -> float:
-        return metric(pd.concat([blocks[number] for number in numbers]))
+    def of_weeks(drawn: Array) -> float:
+        return metric(numbers.take(np.concatenate([blocks[week] for week in drawn])))
 
-    return bootstrap_interval(of_weeks, np.arange(len(blocks)), confidence=confidence, seed=seed)
+    return bootstrap_interval(of_weeks, np.arange(len(blocks)), confidence=confidence, resamples=RESAMPLES)
 
 
 def by_week(rows: pd.DataFrame) -> Array:
     """The mean loss in each week of days that were forecast: (weeks,)."""
-    return loss(rows).groupby(weeks(rows)).mean().to_numpy()
+    return pd.Series(loss(rows)).groupby(weeks(rows)).mean().to_numpy()

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pandas as pd
 
 from mlops_runtime.errors import Problem
 from . import backtest, data
-from .data import AIRPORT, DATE, WEEK, Array
+from .data import AIRPORT, DATE, TARGET, WEEK, Array
 from .forecaster import Forecaster
 
 
@@ -134,6 +135,25 @@ class Model:
                 "upper": np.maximum(forecast + upper, 0).ravel(),
             }
         )
+
+    def roll(self, series: pd.DataFrame, cutoffs: Iterable[int]) -> pd.DataFrame:
+        """Forecast the full horizon from each cutoff (number of days known), seeing no later day.
+
+        Returns one row per cutoff, day ahead and airport: the columns of `predict`, the last known day (known_until),
+        day_ahead (1 is the first unknown one), the truth (missing after the end of `series`) and what the seasonal
+        naive forecast says (naive).
+        """
+        parts = []
+        days, width = np.arange(1, self.horizon + 1), series.shape[1]
+        for cutoff in cutoffs:
+            known, after = series.iloc[:cutoff], series.to_numpy()[cutoff : cutoff + self.horizon]
+            rows = self.predict_series(known)
+            rows["known_until"] = known.index[-1]
+            rows["day_ahead"] = np.repeat(days, width)
+            rows[TARGET] = np.append(after.ravel(), np.full((self.horizon - len(after)) * width, np.nan))
+            rows["naive"] = np.resize(known.to_numpy()[-WEEK:], (self.horizon, width)).ravel()
+            parts.append(rows)
+        return pd.concat(parts, ignore_index=True)
 
     def bounds(self, coverage: float) -> tuple[Array, Array]:
         """How far below and above the forecast the interval reaches: two (horizon, airports).

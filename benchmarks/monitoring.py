@@ -1,0 +1,96 @@
+"""How often `mlops monitor` fires when nothing has changed, and whether it fires when something has.
+
+    PYTHON benchmarks/monitoring.py PROJECT [--resamples N] [--rows M ...]
+
+PROJECT is a generated classification or regression project in which `mlops run` has registered a model, PYTHON an
+interpreter with its dependencies. Without change: the reference's rows are split at random, one half is the reference,
+from the other come the rows to look at; so both have the noise of samples. With change: faults planted in such rows,
+and the rows of data/*-new.parquet.
+"""
+
+import argparse
+import dataclasses
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+def plant(watched: Any) -> dict[str, Callable[[pd.DataFrame], pd.DataFrame]]:
+    """Name → what breaks the rows: a sensor in another unit, a new category, missing values, wrong labels."""
+    number = max(watched.model.inputs, key=lambda name: watched.reference[name].nunique() if _is_number(watched, name) else 0)
+    text = next(name for name in watched.model.inputs if watched.contract.columns[name].type == "string")
+    target = watched.model.targets[0]
+
+    def flip(rows: pd.DataFrame) -> pd.DataFrame:
+        values = rows[target]
+        return rows.assign(**{target: 1 - values if set(values) <= {0, 1} else values.sample(frac=1, random_state=0).to_numpy()})
+
+    return {
+        f"{number} times 1.8": lambda rows: rows.assign(**{number: rows[number] * 1.8}),
+        f"{text}: 20 % new": lambda rows: rows.assign(**{text: rows[text].mask(np.arange(len(rows)) % 5 == 0, "??")}),
+        f"{number}: 20 % missing": lambda rows: rows.assign(**{number: rows[number].mask(np.arange(len(rows)) % 5 == 0)}),
+        f"{target} wrong": flip,
+    }
+
+
+def _is_number(watched: Any, name: str) -> bool:
+    return watched.contract.columns[name].type == "number"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("project", type=Path)
+    parser.add_argument("--resamples", type=int, default=200)
+    parser.add_argument("--rows", type=int, nargs="+", default=[200, 1000])
+    args = parser.parse_args()
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.chdir(args.project)
+    sys.path.insert(0, str(Path("src").resolve()))
+
+    from importlib import import_module
+
+    from mlops_runtime import config, monitoring, serving, tracking
+
+    settings = config.load()
+    version = serving.choose(settings.project.name)
+    folder = tracking.fetch(version)
+    model = import_module(f"{settings.project.package}.model").load(tracking.model_data(folder))
+    scenario = import_module(f"{settings.project.package}.monitor")
+    (new,) = Path("data").glob("*-new.parquet")
+    real = monitoring.watch(settings, version, folder, model, new, None)
+
+    def fired(watched: Any) -> dict[str, str]:
+        judged = monitoring.judge(scenario.measure(watched).signals, settings.monitoring.signals)
+        found = {signal.name: f"{signal.value:.3g}" for signal in judged if signal.status == "fired"}
+        return {**found, "action": monitoring.decide(judged)}
+
+    def predicted(rows: pd.DataFrame) -> pd.DataFrame:
+        return rows.drop(columns=real.outputs).join(model.predict(rows[model.inputs]).set_axis(rows.index))
+
+    def draw(seed: int, rows: int) -> Any:
+        shuffled = real.reference.sample(frac=1, random_state=seed, ignore_index=True)
+        half = len(shuffled) // 2
+        current = shuffled[half : half + rows].reset_index(drop=True)
+        return dataclasses.replace(real, reference=shuffled[:half], current=current, time=None)
+
+    for rows in args.rows:
+        alarms: Counter[str] = Counter()
+        for seed in range(args.resamples):
+            alarms.update(fired(draw(seed, rows)).keys() - {"action"} or ["none"])
+        wrong = args.resamples - alarms.pop("none", 0)
+        print(f"unchanged, {rows} rows: {wrong} of {args.resamples} resamples fire {dict(alarms) or ''}", flush=True)
+    for rows in args.rows:
+        for name, change in plant(real).items():
+            watched = draw(0, rows)
+            print(f"{name}, {rows} rows: {fired(dataclasses.replace(watched, current=predicted(change(watched.current))))}")
+    print(f"{new.name}, {len(real.current)} rows: {fired(real)}")
+
+
+if __name__ == "__main__":
+    main()
