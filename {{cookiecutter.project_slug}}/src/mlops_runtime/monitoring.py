@@ -43,11 +43,12 @@ ADVICE: dict[Action, str] = {
 
 @dataclass(frozen=True)
 class Signal:
-    """One monitored number, higher is worse; None where it could not be measured. `found` says what lies behind it."""
+    """One monitored number, higher is worse; None where it could not be measured."""
 
     name: str
     value: float | None
-    found: str
+    found: str  # what lies behind it
+    advice: str = ""  # what to do if it fires
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Judged:
     action: Action
     status: Status
     found: str
+    advice: str
 
 
 @dataclass(frozen=True)
@@ -232,7 +234,9 @@ def judge(signals: Sequence[Signal], settings: Mapping[str, config.Signal]) -> l
     for name, limit in settings.items():
         value = measured[name].value
         status: Status = "not measured" if value is None else "fired" if value > limit.threshold else "ok"
-        judged.append(Judged(name, value, limit.threshold, limit.action, status, measured[name].found))
+        judged.append(
+            Judged(name, value, limit.threshold, limit.action, status, measured[name].found, measured[name].advice)
+        )
     return judged
 
 
@@ -270,7 +274,8 @@ def describe(signal: Judged) -> str:
         return f"not measured: {signal.found}"
     relation = "above" if signal.status == "fired" else "within"
     then = f" → {signal.action}" if signal.status == "fired" else ""
-    return f"{signal.value:.3g}, {relation} the threshold {signal.threshold:g}{then}: {signal.found}"
+    advice = f". {signal.advice}" if signal.status == "fired" and signal.advice else ""
+    return f"{signal.value:.3g}, {relation} the threshold {signal.threshold:g}{then}: {signal.found}{advice}"
 
 
 def _plain(value: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_runtime.errors import Problem
+
 from .data import WEEK, Array
 from .forecaster import Forecaster
 

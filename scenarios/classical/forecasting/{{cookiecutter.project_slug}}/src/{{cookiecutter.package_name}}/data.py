@@ -89,7 +89,11 @@ def to_series(frame: pd.DataFrame, source: str = "the data") -> pd.DataFrame:
         raise ContractError(f"{source} has {first[AIRPORT]} {first[DATE]:%Y-%m-%d} more than once; keep one row.")
     series = frame.pivot(index=DATE, columns=AIRPORT, values=TARGET).astype("float64")
     series = series.reindex(pd.date_range(series.index.min(), series.index.max(), name=DATE))
-    gaps = [f"  {airport}: {_days(series.index[series[airport].isna()])}" for airport in series if series[airport].isna().any()]
+    gaps = [
+        f"  {airport}: {_days(series.index[series[airport].isna()])}"
+        for airport in series
+        if series[airport].isna().any()
+    ]
     if gaps:
         raise ContractError(f"{source} lacks days; give every airport a row for every day:\n" + "\n".join(gaps))
     return series.rename_axis(columns=None)

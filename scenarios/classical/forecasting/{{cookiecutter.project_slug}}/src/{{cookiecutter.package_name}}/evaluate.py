@@ -1,4 +1,4 @@
-"""Step 3: back-test the candidate on the test days, compare it with the champion, decide whether it may be registered."""
+"""Step 3: back-test the candidate on the test days, compare it with the champion, hold it against the gates."""
 
 import argparse
 import json
@@ -126,7 +126,9 @@ def compare_cohorts(rows: pd.DataFrame, column: str, gate: CohortGate) -> pd.Dat
         compared = len(part) >= gate.min_rows
         low, high = metrics.interval(metrics.METRICS[gate.metric], part) if compared else (math.nan, math.nan)
         measured = {name: metric(part) for name, metric in metrics.METRICS.items()}
-        table.append({"group": str(group), "rows": len(part), "compared": compared, "low": low, "high": high, **measured})
+        table.append(
+            {"group": str(group), "rows": len(part), "compared": compared, "low": low, "high": high, **measured}
+        )
     return pd.DataFrame(table)
 
 
@@ -168,7 +170,9 @@ def find_worst_days(rows: pd.DataFrame, count: int = 10) -> pd.DataFrame:
     found = table[[TARGET, "forecast", "loss"]].mean().nlargest(count, "loss")
     near = features.days_from_holiday(pd.DatetimeIndex(rows[DATE].sort_values().unique()))
     holiday = dict(zip(rows[DATE].sort_values().unique(), near, strict=True))
-    found["days_from_holiday"] = [str(holiday[day]) if holiday[day] != features.NO_HOLIDAY else "–" for day in found[DATE]]
+    found["days_from_holiday"] = [
+        str(holiday[day]) if holiday[day] != features.NO_HOLIDAY else "–" for day in found[DATE]
+    ]
     return found.assign(**{DATE: found[DATE].dt.strftime("%Y-%m-%d")})
 
 

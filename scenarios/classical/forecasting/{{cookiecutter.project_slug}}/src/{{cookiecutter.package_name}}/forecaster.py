@@ -15,6 +15,7 @@ class Forecaster(ABC):
 
     history_days: ClassVar[int]  # the last known days that a forecast looks at, all of which it needs
     needs_all: ClassVar[bool] = False  # whether it forecasts an airport from all the others too
+
     def __init__(self, horizon: int, seed: int) -> None:
         self.horizon = horizon
         self.seed = seed
@@ -26,7 +27,7 @@ class Forecaster(ABC):
 
     @abstractmethod
     def forecast(self, series: pd.DataFrame) -> Array:
-        """The `horizon` days after the end of `series` (history_days, airports that were fitted): (horizon, airports)."""
+        """The days after the end of `series` (history_days, fitted airports): (horizon, airports)."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:

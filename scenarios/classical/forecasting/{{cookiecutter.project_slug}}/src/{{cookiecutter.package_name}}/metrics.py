@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_runtime.statistics import bootstrap_interval
+
 from .data import DATE, TARGET, WEEK, Array
 
 Metric = Callable[[pd.DataFrame], float]
@@ -18,7 +19,7 @@ RESAMPLES = 200
 
 
 def scale(series: pd.DataFrame) -> "pd.Series[float]":
-    """The mean absolute error of the seasonal naive forecast one week ahead on `series` (days, airports), by airport."""
+    """By airport, how far `series` (days, airports) is on average from a week before: the unit of scaled errors."""
     return series.diff(WEEK).abs().mean().clip(lower=1.0)
 
 
@@ -55,7 +56,7 @@ def bias(rows: pd.DataFrame) -> float:
 
 
 def skill(rows: pd.DataFrame) -> float:
-    """By what share the absolute error is below that of the seasonal naive forecast of the same rows; 0 if that has none."""
+    """By what share the absolute error is below the seasonal naive forecast's on the same rows; 0 if that has none."""
     naive = np.abs(rows["naive"].to_numpy() - rows[TARGET].to_numpy()).mean()
     return 1 - mae(rows) / float(naive) if naive > 0 else 0.0
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_runtime.errors import Problem
+
 from . import backtest, data
 from .data import AIRPORT, DATE, TARGET, WEEK, Array
 from .forecaster import Forecaster
@@ -73,7 +74,9 @@ def create(family_name: str, settings: dict[str, Any], horizon: int, seed: int) 
     chosen = family(family_name)
     module, _, kind = chosen.kind.partition(":")
     try:
-        forecaster: Forecaster = getattr(importlib.import_module(f".{module}", __package__), kind)(horizon, seed, **settings)
+        forecaster: Forecaster = getattr(importlib.import_module(f".{module}", __package__), kind)(
+            horizon, seed, **settings
+        )
     except ModuleNotFoundError as error:
         raise Problem(
             f"family {family_name!r} needs {error.name}, which is not installed: run `uv sync --extra {chosen.extra}`, "

@@ -33,7 +33,7 @@ class Network(nn.Module):
 
 @contextmanager
 def _repeatable(seed: int) -> Iterator[None]:
-    """Same seed, same network. torch keeps generator and threads for the whole process: they are put back afterwards."""
+    """Same seed, same network. torch has one generator and thread count per process: they are put back afterwards."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a network this small is also quicker on one
     try:
@@ -45,7 +45,7 @@ def _repeatable(seed: int) -> Iterator[None]:
 
 
 class Lstm(Forecaster):
-    """One network for all airports. Like the trees it learns how far a day will be from the typical one of its weekday."""
+    """One network for all airports. Like the trees it learns how far a day is from the typical one of its weekday."""
 
     history_days = 4 * WEEK
 

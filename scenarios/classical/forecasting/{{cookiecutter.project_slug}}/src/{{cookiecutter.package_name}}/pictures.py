@@ -30,7 +30,7 @@ def forecasts(rows: pd.DataFrame, horizon: int, coverage: float) -> tuple[Figure
     panels[-1, 0].xaxis.set_major_formatter(dates.DateFormatter("%d %b"))
     figure.tight_layout()
     caption = (
-        f"Forecasts made on every {horizon}th day (dotted lines) with their {coverage:.0%} interval, and what happened. "
+        f"Forecasts made on every {horizon}th day (dotted lines), their {coverage:.0%} interval, and what happened. "
         f"The metrics are over the forecasts of every day."
     )
     return figure, caption
@@ -43,7 +43,10 @@ def days_ahead(table: pd.DataFrame) -> tuple[Figure, str]:
     axes.plot(table["day_ahead"], table["mae"], marker=".", color=MODEL, label="this model")
     axes.set(xlabel="days ahead", ylabel="mean absolute error", ylim=(0, None))
     axes.legend()
-    return figure, "Error by days ahead, in departures per day. Where the lines meet, the model adds nothing to last week."
+    return (
+        figure,
+        "Error by days ahead, in departures per day. Where the lines meet, the model adds nothing to last week.",
+    )
 
 
 def calibration(table: pd.DataFrame, by_day: pd.DataFrame, coverage: float) -> tuple[Figure, str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mlops_runtime.contract import Contract
 from mlops_runtime.tracking import start_step
+
 from . import data
 
 

@@ -97,7 +97,7 @@ def write(
     page.section("What it looks at", "How much the error grows when a part of what the model sees is made worthless.")
     page.figure(
         pictures.bars(found.weeks["week"], found.weeks["increase"]),
-        "A week of the history is exchanged for that of another time of the year, weekday by weekday.",
+        "A week of what the forecast knows is exchanged for the same weekdays of another week of the test period.",
     )
     if found.importance is not None:
         page.figure(

@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 
 from mlops_runtime.errors import Problem
+from mlops_runtime.serving import request_contract
 from mlops_runtime.tracking import save_model, start_step
+
 from . import backtest, data, metrics, model
 from .data import Array
 
@@ -29,7 +31,7 @@ class Trial:
 
 
 def candidates(family: str, trials: int, seed: int) -> list[dict[str, Any]]:
-    """The settings to try: the family's defaults, then up to `trials` - 1 other points of its space, in random order."""
+    """The settings to try: the family's defaults, then up to `trials` - 1 other points of its space, drawn at random."""
     chosen = model.family(family)
     points = [dict(zip(chosen.space, values, strict=True)) for values in itertools.product(*chosen.space.values())]
     others = [point for point in points if point != chosen.defaults]
@@ -75,11 +77,12 @@ def main() -> None:
             with mlflow.start_run(run_name=args.family, nested=True):
                 mlflow.log_params(trial.settings)
                 mlflow.log_metric("loss", trial.loss)
-        facts = {"family": args.family, "horizon": args.horizon, "coverage": args.coverage, "data_version": table.version}
-        mlflow.log_params({**facts, "trials": args.trials, "seed": args.seed})
+        mlflow.log_params({"family": args.family, "horizon": args.horizon, "coverage": args.coverage})
+        mlflow.log_params({"trials": args.trials, "seed": args.seed, "data_version": table.version})
         mlflow.log_params({f"best.{name}": value for name, value in trials[0].settings.items()})
         mlflow.log_metric("loss", trials[0].loss)
         fitted.save(Path(folder, "model"))
+        request_contract(table.contract, table.contract.columns).save(Path(folder, "model", "inputs.yml"))
         example = data.to_frame(table.series.tail(fitted.history_days))
         save_model(args.model, Path(folder, "model"), PACKAGE, example, fitted.predict(example))
     for trial in trials:

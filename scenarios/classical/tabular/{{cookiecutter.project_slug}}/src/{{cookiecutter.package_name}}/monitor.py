@@ -42,7 +42,7 @@ def measure(watched: Watched) -> Findings:
         _cohort_signal(cohorts),
     ]
     tables = {"quality": faults, "attributions": attributions, "performance": scores, "cohorts": cohorts}
-    details = {name: table.to_dict(orient="records") for name, table in tables.items()}
+    details: dict[str, Any] = {name: table.to_dict(orient="records") for name, table in tables.items()}
     details["inputs"] = [monitoring.summary(one) for one in data]
     details["predictions"] = [monitoring.summary(one) for one in predictions]
     return Findings(signals, details, {**tables, "data": data, "predictions": predictions, "watched": watched})
@@ -127,7 +127,8 @@ def compare_cohorts(watched: Watched) -> pd.DataFrame:
         groups = _groups(before[column], now[column])
         for measure in measures:
             shifts = drift.group_shifts(before[measure].dropna(), now[measure].dropna(), groups, GROUP_ROWS)
-            tables.append(shifts.assign(column=column, measure=measure))
+            if len(shifts):
+                tables.append(shifts.assign(column=column, measure=measure))
     found = pd.concat(tables) if tables else pd.DataFrame(columns=["group", "value"])
     return found.sort_values("value", ascending=False, kind="stable", ignore_index=True)
 

@@ -26,7 +26,7 @@ def init() -> None:
     serving.describe(run, service, folder)
 
 
-@rawhttp
+@rawhttp  # type: ignore[untyped-decorator]  # the inference server carries no types
 def run(request: Any) -> Any:
     """Answer an HTTP request; a batch endpoint gives a list of files instead and gets their rows with predictions."""
     if isinstance(request, list):
