@@ -23,24 +23,30 @@ import pandas as pd
 
 def plant(watched: Any) -> dict[str, Callable[[pd.DataFrame], pd.DataFrame]]:
     """Name → what breaks the rows: a sensor in another unit, a new category, missing values, wrong labels."""
-    number = max(watched.model.inputs, key=lambda name: watched.reference[name].nunique() if _is_number(watched, name) else 0)
+    number = max(
+        watched.model.inputs, key=lambda name: watched.reference[name].nunique() if _is_number(watched, name) else 0
+    )
     text = next(name for name in watched.model.inputs if watched.contract.columns[name].type == "string")
     target = watched.model.targets[0]
 
     def flip(rows: pd.DataFrame) -> pd.DataFrame:
         values = rows[target]
-        return rows.assign(**{target: 1 - values if set(values) <= {0, 1} else values.sample(frac=1, random_state=0).to_numpy()})
+        return rows.assign(
+            **{target: 1 - values if set(values) <= {0, 1} else values.sample(frac=1, random_state=0).to_numpy()}
+        )
 
     return {
         f"{number} times 1.8": lambda rows: rows.assign(**{number: rows[number] * 1.8}),
         f"{text}: 20 % new": lambda rows: rows.assign(**{text: rows[text].mask(np.arange(len(rows)) % 5 == 0, "??")}),
-        f"{number}: 20 % missing": lambda rows: rows.assign(**{number: rows[number].mask(np.arange(len(rows)) % 5 == 0)}),
+        f"{number}: 20 % missing": lambda rows: rows.assign(
+            **{number: rows[number].mask(np.arange(len(rows)) % 5 == 0)}
+        ),
         f"{target} wrong": flip,
     }
 
 
 def _is_number(watched: Any, name: str) -> bool:
-    return watched.contract.columns[name].type == "number"
+    return bool(watched.contract.columns[name].type == "number")
 
 
 def main() -> None:
@@ -88,7 +94,8 @@ def main() -> None:
     for rows in args.rows:
         for name, change in plant(real).items():
             watched = draw(0, rows)
-            print(f"{name}, {rows} rows: {fired(dataclasses.replace(watched, current=predicted(change(watched.current))))}")
+            changed = dataclasses.replace(watched, current=predicted(change(watched.current)))
+            print(f"{name}, {rows} rows: {fired(changed)}", flush=True)
     print(f"{new.name}, {len(real.current)} rows: {fired(real)}")
 
 

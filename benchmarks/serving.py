@@ -98,7 +98,12 @@ def load(port: int, path: str, body: bytes, requests: int, seconds: float, clien
 def start(command: list[str], health: str, project: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """Start a server and wait until it is healthy."""
     server = subprocess.Popen(
-        command, cwd=project, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command,
+        cwd=project,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     deadline = time.monotonic() + BOOT_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
@@ -139,10 +144,12 @@ def main() -> None:
     }
     running = [start(mlops, f"http://127.0.0.1:{ours}/", args.project, environment)]
     try:
-        running.append(start(mlflow, f"http://127.0.0.1:{theirs}/ping", args.project, {**environment, "PATH": search_path}))
+        running.append(
+            start(mlflow, f"http://127.0.0.1:{theirs}/ping", args.project, {**environment, "PATH": search_path})
+        )
         rates: dict[str, list[float]] = {name: [] for name in servers}
         latencies: dict[str, list[float]] = {name: [] for name in servers}
-        for name, target in servers.items():
+        for target in servers.values():
             load(*target, requests=100, seconds=args.seconds, clients=args.clients)
         for _ in range(ROUNDS):
             for name, target in servers.items():
@@ -156,8 +163,8 @@ def main() -> None:
 
     for name in servers:
         cuts = statistics.quantiles(latencies[name], n=100)
-        rate = statistics.median(rates[name])
-        print(f"{name}: {rate:.0f} requests/s, p50 {cuts[49]:.2f} ms, p99 {cuts[98]:.2f} ms ({len(latencies[name]):,} requests)")
+        rate, count = statistics.median(rates[name]), len(latencies[name])
+        print(f"{name}: {rate:.0f} requests/s, p50 {cuts[49]:.2f} ms, p99 {cuts[98]:.2f} ms, {count:,} requests")
     first, second = (statistics.median(rates[name]) for name in servers)
     print(f"mlops serve answers {first / second:.1f} times as many, {args.clients} client(s)")
 

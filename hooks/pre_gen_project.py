@@ -47,6 +47,9 @@ def problem(answers: dict) -> str | None:
             f"package_name {package!r} is not allowed: use up to 40 lower-case letters, digits and underscores, "
             "starting with a letter, for example 'taxi_fares'."
         )
+    for key in ("project_slug", "package_name"):
+        if answers[key] in answers["_windows_devices"]:
+            return f"{key} {answers[key]!r} is the name of a device on Windows: choose another."
     taken = keyword.iskeyword(package) or package in sys.stdlib_module_names or package in answers["_reserved_packages"]
     if taken:
         return (

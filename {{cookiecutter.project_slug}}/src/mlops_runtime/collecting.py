@@ -41,17 +41,17 @@ def open_collector(inputs: Contract) -> Collector:
     """The collector for where this runs."""
     if os.environ.get("AZUREML_MDC_CONFIG_PATH") or os.environ.get("AZUREML_MDC_ENABLED", "").lower() == "true":
         return AzureCollector(inputs)
-    return FileCollector(local_folder())
-
-
-def local_folder() -> Path | None:
-    """Where requests are collected on this machine; None outside a repository."""
     if os.environ.get(FOLDER):
-        return Path(os.environ[FOLDER])
+        return FileCollector(Path(os.environ[FOLDER]))
     try:
-        return find_root() / ".mlops" / "collected"
-    except Problem:
-        return None
+        return FileCollector(local_folder(find_root()))
+    except Problem:  # outside a repository, such as on Azure ML without a data collector
+        return FileCollector(None)
+
+
+def local_folder(root: Path) -> Path:
+    """Where requests to the model of the repository `root` are collected on this machine."""
+    return Path(os.environ.get(FOLDER) or root / ".mlops" / "collected")
 
 
 class FileCollector:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_runtime import config, tracking
-from mlops_runtime.collecting import load_collected
+from mlops_runtime.collecting import load_collected, local_folder
 from mlops_runtime.contract import Column, Contract
 from mlops_runtime.drift import FALSE_ALARMS, Drift, excess_share, psi
 from mlops_runtime.errors import Problem
@@ -130,7 +130,7 @@ def watch(
     reference = as_contract(pd.read_parquet(folder / "evaluation" / "reference.parquet"), contract)
     inputs = Contract.load(tracking.model_data(folder) / "inputs.yml")
     if data is None:
-        collected = load_collected(settings.root / ".mlops" / "collected", version.version)
+        collected = load_collected(local_folder(settings.root), version.version)
         current, outputs = collected.requests, collected.outputs
         source, refused = "collected requests", len(collected.refused)
         time: str | None = "request_time"
@@ -254,7 +254,7 @@ def write(folder: Path, watched: Watched, findings: Findings, judged: list[Judge
         **watched.facts,
         "action": action,
         "signals": {signal.name: {k: v for k, v in asdict(signal).items() if k != "name"} for signal in judged},
-        **findings.details,
+        "details": findings.details,
     }
     text = json.dumps(_plain(record), indent=2, ensure_ascii=False) + "\n"
     (folder / "metrics.json").write_text(text, encoding="utf-8", newline="\n")

@@ -348,7 +348,7 @@ def write_table(table: "pd.DataFrame", path: Path) -> None:
     elif path.suffix.lower() == ".csv":
         table.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
     else:
-        table.to_json(path, orient="records", lines=True, date_format="iso", force_ascii=False)
+        table.to_json(path, orient="records", lines=True, date_format="iso", double_precision=15, force_ascii=False)
 
 
 def score_files(

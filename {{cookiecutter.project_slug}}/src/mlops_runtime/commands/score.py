@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mlops_runtime.errors import Problem
+from mlops_runtime.errors import Problem, Refusal
 
 WRITTEN = (".csv", ".parquet", ".jsonl")
 
@@ -23,6 +23,7 @@ def run(args: argparse.Namespace) -> int:
     import os
 
     from mlops_runtime import config, serving, tracking
+    from mlops_runtime.contract import ContractError
 
     settings = config.load()
     output = args.output or args.file.with_name(f"{args.file.stem}-scored.csv")
@@ -36,7 +37,10 @@ def run(args: argparse.Namespace) -> int:
     os.environ[serving.MODEL_DIR] = str(tracking.fetch(version))
     script = importlib.import_module(f"{settings.project.package}.score")
     script.init()
-    result = script.run([str(args.file)])
+    try:
+        result = script.run([str(args.file)])
+    except ContractError as error:
+        raise Refusal(str(error)) from None
     serving.write_table(result, output)
     print(f"{len(result):,} rows scored by {version.name} version {version.version} → {output}")
     return 0

@@ -10,9 +10,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from mlops_runtime.errors import Problem
 
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from mlops_runtime.collecting import local_folder
 
     settings = config.load()
-    _check_free(args.host, args.port)
+    check_free(args.host, args.port)
     version = serving.choose(settings.project.name, args.model_version)
     model = tracking.fetch(version)
     state = settings.root / ".mlops" / "serve"
@@ -62,28 +63,40 @@ def run(args: argparse.Namespace) -> int:
     example.write_text(request + "\n", encoding="utf-8", newline="\n")
 
     print(f"Starting {version.name} version {version.version} …", flush=True)
-    server = _start(settings.root, settings.project.package, model, version.version, args.host, args.port, log)
     previous = {number: signal.signal(number, _interrupt) for number in _stop_signals()}
     try:
-        url = f"http://{args.host}:{args.port}"
-        _wait_until_healthy(server, url, log)
-        print(
-            f"Serving at {url}/score; Swagger at {url}/swagger.json?version=3; log in {log}.\n"
-            f"Requests are collected in {local_folder()} for `mlops monitor`.\n"
-            f"Try, in another terminal:\n\n"
-            f'  curl {url}/score -H "Content-Type: application/json" -d "@{example.as_posix()}"\n\n'
-            f"Ctrl-C stops.",
-            flush=True,
-        )
-        code = server.wait()
+        root, package = settings.root, settings.project.package
+        with running(root, package, model, version.version, log, args.port, args.host) as server:
+            url = f"http://{args.host}:{args.port}"
+            print(
+                f"Serving at {url}/score; Swagger at {url}/swagger.json?version=3; log in {log}.\n"
+                f"Requests are collected in {local_folder(settings.root)} for `mlops monitor`.\n"
+                f"Try, in another terminal:\n\n"
+                f'  curl {url}/score -H "Content-Type: application/json" -d "@{example.as_posix()}"\n\n'
+                f"Ctrl-C stops.",
+                flush=True,
+            )
+            code = server.wait()
         raise Problem(f"The server ended by itself with exit code {code}. The end of {log}:\n{_tail(log)}")
     except KeyboardInterrupt:
-        print("Stopping …", flush=True)
+        print("Stopped.", flush=True)
         return 0
     finally:
-        _stop(server)
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def running(
+    root: Path, package: str, model: Path, version: str, log: Path, port: int, host: str = "127.0.0.1"
+) -> "Iterator[subprocess.Popen[bytes]]":
+    """The server, healthy, for the scoring script of `package` and the MLflow model in `model`; stopped at the end."""
+    server = _start(root, package, model, version, log, port, host)
+    try:
+        _wait_until_healthy(server, f"http://{host}:{port}", log)
+        yield server
+    finally:
+        _stop(server)
 
 
 def _port(text: str) -> int:
@@ -92,7 +105,8 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _check_free(host: str, port: int) -> None:
+def check_free(host: str, port: int) -> None:
+    """Problem unless the address can be listened on."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
@@ -106,7 +120,9 @@ def _check_free(host: str, port: int) -> None:
         ) from None
 
 
-def _start(root: Path, package: str, model: Path, version: str, host: str, port: int, log: Path) -> Any:
+def _start(
+    root: Path, package: str, model: Path, version: str, log: Path, port: int, host: str
+) -> "subprocess.Popen[bytes]":
     from mlops_runtime.collecting import FOLDER, VERSION, local_folder
 
     source = root / "src"
@@ -114,7 +130,7 @@ def _start(root: Path, package: str, model: Path, version: str, host: str, port:
         **os.environ,
         "AML_APP_ROOT": str(source),
         VERSION: version,
-        FOLDER: str(local_folder()),
+        FOLDER: str(local_folder(root)),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(source), os.environ.get("PYTHONPATH")])),
         "PYTHONUTF8": "1",
     }
@@ -131,7 +147,7 @@ def _start(root: Path, package: str, model: Path, version: str, host: str, port:
         )
 
 
-def _wait_until_healthy(server: Any, url: str, log: Path) -> None:
+def _wait_until_healthy(server: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
     """Poll the health route; a server that ends or takes too long is a Problem with the end of its log."""
     deadline = time.monotonic() + BOOT_SECONDS
     while time.monotonic() < deadline:
@@ -159,13 +175,14 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _stop(server: Any) -> None:
+def _stop(server: "subprocess.Popen[bytes]") -> None:
     """End the server and wait for it, by force if it does not listen."""
-    for number in _stop_signals():
-        signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave it running
     server.terminate()
-    try:
-        server.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait()
+    while True:
+        try:
+            server.wait(STOP_SECONDS)
+            return
+        except KeyboardInterrupt:  # a second Ctrl-C must not leave it running
+            continue
+        except subprocess.TimeoutExpired:
+            server.kill()

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from . import features
-from .data import Array
+from .data import Array, names
 from .forecaster import Forecaster
 
 CATEGORIES = ["airport", "weekday"]
@@ -56,7 +56,7 @@ class GradientBoosting(Forecaster):
 
     def fit(self, series: pd.DataFrame) -> None:
         """Learn from the forecasts that could have been made on every day of `series`."""
-        self.airports = list(series)
+        self.airports = names(series)
         counts = series.to_numpy()
         cutoffs = range(self.history_days, len(series) - self.horizon + 1)
         rows = self.examples(series, cutoffs)

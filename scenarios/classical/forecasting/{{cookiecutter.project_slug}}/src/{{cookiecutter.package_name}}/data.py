@@ -89,11 +89,8 @@ def to_series(frame: pd.DataFrame, source: str = "the data") -> pd.DataFrame:
         raise ContractError(f"{source} has {first[AIRPORT]} {first[DATE]:%Y-%m-%d} more than once; keep one row.")
     series = frame.pivot(index=DATE, columns=AIRPORT, values=TARGET).astype("float64")
     series = series.reindex(pd.date_range(series.index.min(), series.index.max(), name=DATE))
-    gaps = [
-        f"  {airport}: {_days(series.index[series[airport].isna()])}"
-        for airport in series
-        if series[airport].isna().any()
-    ]
+    absent = {name: pd.DatetimeIndex(series.index[series[name].isna()]) for name in series}
+    gaps = [f"  {name}: {_days(missing)}" for name, missing in absent.items() if len(missing)]
     if gaps:
         raise ContractError(f"{source} lacks days; give every airport a row for every day:\n" + "\n".join(gaps))
     return series.rename_axis(columns=None)
@@ -109,8 +106,17 @@ def _days(missing: pd.DatetimeIndex) -> str:
 
 def to_frame(series: pd.DataFrame) -> pd.DataFrame:
     """(days, airports) → one row per day and airport, what `to_series` takes."""
-    frame = series.rename_axis(index=DATE, columns=AIRPORT).stack().rename(TARGET).reset_index()
-    return frame.astype({TARGET: "int64"})
+    columns = {
+        DATE: np.repeat(series.index.to_numpy(), series.shape[1]),
+        AIRPORT: np.tile(series.columns.to_numpy(), len(series)),
+        TARGET: series.to_numpy().ravel().astype("int64"),
+    }
+    return pd.DataFrame(columns)
+
+
+def names(series: pd.DataFrame) -> list[str]:
+    """The airports of a series."""
+    return [str(name) for name in series]
 
 
 def split(frame: pd.DataFrame, test_fraction: float, horizon: int) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -21,7 +21,7 @@ from . import data, features, importance, metrics, model
 from .boosting import GradientBoosting
 from .data import AIRPORT, DATE, TARGET
 
-SHUFFLES = 3  # for importances
+SHUFFLES = 2  # for importances
 LEVELS = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95]  # of coverage, for the calibration of the intervals
 POINT_METRICS = ["mae", "rmse", "mape", "smape", "mase", "bias"]  # which need no interval
 WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
@@ -253,7 +253,7 @@ def as_json(found: Evaluation, test: data.Table) -> dict[str, Any]:
 
     def records(table: pd.DataFrame) -> list[dict[str, Any]]:
         return [
-            {key: number(value) if isinstance(value, float) else value for key, value in row.items()}
+            {str(key): number(value) if isinstance(value, float) else value for key, value in row.items()}
             for row in table.to_dict(orient="records")
         ]
 

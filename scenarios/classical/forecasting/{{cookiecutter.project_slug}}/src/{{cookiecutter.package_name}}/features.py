@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from pandas.tseries.holiday import USFederalHolidayCalendar
 
-from .data import WEEK, Array
+from .data import WEEK, Array, names
 
 WEEKS_BACK = 4  # how many known days of the same weekday are looked at
 HISTORY_DAYS = WEEKS_BACK * WEEK
@@ -50,7 +50,8 @@ class Features:
 
     def absolute(self, relative: Array) -> Array:
         """The inverse of `relative`."""
-        return self.typical + relative * self.level
+        counts: Array = self.typical + relative * self.level
+        return counts
 
 
 def build(series: pd.DataFrame, cutoffs: Sequence[int], horizon: int, airports: Sequence[str]) -> Features:
@@ -71,7 +72,7 @@ def build(series: pd.DataFrame, cutoffs: Sequence[int], horizon: int, airports: 
     level = np.maximum(mean[HISTORY_DAYS], 1.0)
     calendar = pd.date_range(series.index[0], periods=day.max() + 1)
     near = days_from_holiday(calendar)
-    places = np.array([list(airports).index(name) for name in series])
+    places = np.array([list(airports).index(name) for name in names(series)])
     matrix = np.column_stack(
         [
             ahead,

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from .data import WEEK, Array
+from .data import WEEK, Array, names
 
 
 class Forecaster(ABC):
@@ -45,7 +45,7 @@ class SeasonalNaive(Forecaster):
 
     def fit(self, series: pd.DataFrame) -> None:
         """There is nothing to learn."""
-        self.airports = list(series)
+        self.airports = names(series)
 
     def forecast(self, series: pd.DataFrame) -> Array:
         """Repeat the last week."""

@@ -79,16 +79,19 @@ METRICS: dict[str, Metric] = {
 
 def loss(rows: pd.DataFrame) -> Array:
     """The absolute scaled error of each row, (rows,): what settings, families and the champion are compared by."""
-    return np.abs(_errors(rows)) / rows["scale"].to_numpy()
+    scaled: Array = np.abs(_errors(rows)) / rows["scale"].to_numpy()
+    return scaled
 
 
 def _errors(rows: pd.DataFrame) -> Array:
-    return rows["forecast"].to_numpy() - rows[TARGET].to_numpy()
+    errors: Array = rows["forecast"].to_numpy() - rows[TARGET].to_numpy()
+    return errors
 
 
 def weeks(rows: pd.DataFrame) -> Array:
     """The week that each row's day lies in, counted from the first day in `rows`: (rows,)."""
-    return ((rows[DATE] - rows[DATE].min()).dt.days // WEEK).to_numpy()
+    numbers: Array = (rows[DATE] - rows[DATE].min()).dt.days.to_numpy() // WEEK
+    return numbers
 
 
 def interval(metric: Metric, rows: pd.DataFrame, confidence: float = 0.95) -> tuple[float, float]:

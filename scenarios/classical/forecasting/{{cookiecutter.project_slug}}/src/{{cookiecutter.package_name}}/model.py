@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -74,14 +74,13 @@ def create(family_name: str, settings: dict[str, Any], horizon: int, seed: int) 
     chosen = family(family_name)
     module, _, kind = chosen.kind.partition(":")
     try:
-        forecaster: Forecaster = getattr(importlib.import_module(f".{module}", __package__), kind)(
-            horizon, seed, **settings
-        )
+        build = getattr(importlib.import_module(f".{module}", __package__), kind)
     except ModuleNotFoundError as error:
         raise Problem(
             f"family {family_name!r} needs {error.name}, which is not installed: run `uv sync --extra {chosen.extra}`, "
             f"or add it to the dependencies in pyproject.toml to use it everywhere."
         ) from None
+    forecaster: Forecaster = build(horizon, seed, **settings)
     return forecaster
 
 
@@ -98,6 +97,7 @@ class Model:
     coverage: float  # share of days that should fall within the interval
     airports: list[str]
     fitted_until: str  # the last day that it has learnt from
+    forecasts: ClassVar[bool] = True  # its answers are about other rows than those it is given
 
     @property
     def history_days(self) -> int:
@@ -126,7 +126,7 @@ class Model:
         if len(series) < self.history_days:
             raise Problem(f"the history has {len(series)} days: give the last {self.history_days} at least.")
         forecast = self.forecaster.forecast(series.iloc[-self.history_days :])[:horizon]
-        places = [self.airports.index(name) for name in series]
+        places = [self.airports.index(name) for name in data.names(series)]
         lower, upper = (bound[:horizon, places] for bound in self.bounds(self.coverage))
         days = pd.date_range(series.index[-1], periods=horizon + 1)[1:]
         return pd.DataFrame(
@@ -208,7 +208,7 @@ def fit(
         seed=seed,
         horizon=horizon,
         coverage=coverage,
-        airports=list(series),
+        airports=data.names(series),
         fitted_until=f"{series.index[-1]:%Y-%m-%d}",
     )
 

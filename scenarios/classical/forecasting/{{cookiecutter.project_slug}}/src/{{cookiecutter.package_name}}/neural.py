@@ -10,25 +10,10 @@ import pandas as pd
 import torch
 from torch import nn
 
-from .data import WEEK, Array
+from .data import WEEK, Array, names
 from .forecaster import Forecaster
 
 BATCH_ROWS = 64
-
-
-class Network(nn.Module):
-    """An LSTM reads the days; from its last state a linear layer tells all days ahead at once."""
-
-    def __init__(self, horizon: int, airports: int, units: int, dropout: float) -> None:
-        super().__init__()
-        self.recurrent = nn.LSTM(1 + WEEK + airports, units, batch_first=True)
-        self.dropout = nn.Dropout(dropout)
-        self.ahead = nn.Linear(units, horizon)
-
-    def forward(self, days: torch.Tensor) -> torch.Tensor:
-        """(rows, days, inputs) → (rows, horizon)."""
-        states, _ = self.recurrent(days)
-        return self.ahead(self.dropout(states[:, -1]))
 
 
 @contextmanager
@@ -45,7 +30,10 @@ def _repeatable(seed: int) -> Iterator[None]:
 
 
 class Lstm(Forecaster):
-    """One network for all airports. Like the trees it learns how far a day is from the typical one of its weekday."""
+    """An LSTM reads the days of an airport; from its last state a linear layer tells all days ahead at once.
+
+    One network for all airports. Like the trees it learns how far a day is from the typical one of its weekday.
+    """
 
     history_days = 4 * WEEK
 
@@ -59,12 +47,11 @@ class Lstm(Forecaster):
 
     def fit(self, series: pd.DataFrame) -> None:
         """Minimise the absolute error by Adam over shuffled batches."""
-        self.airports = list(series)
+        self.airports = names(series)
         counts = series.to_numpy()
         windows, targets = [], []
         for cutoff in range(self.history_days, len(series) - self.horizon + 1):
-            window = series.iloc[cutoff - self.history_days : cutoff]
-            days, base, level = self._inputs(window)
+            days, base, level = self._inputs(series.iloc[cutoff - self.history_days : cutoff])
             windows.append(days)
             targets.append(((counts[cutoff : cutoff + self.horizon] - base) / level).T)
         x = torch.from_numpy(np.concatenate(windows))
@@ -75,19 +62,23 @@ class Lstm(Forecaster):
             optimizer = torch.optim.Adam(self.network.parameters(), lr=self.learning_rate)
             self.network.train()
             for _ in range(self.epochs):
-                for rows in torch.randperm(len(x)).split(BATCH_ROWS):
+                order = torch.randperm(len(x))
+                for start in range(0, len(x), BATCH_ROWS):
+                    rows = order[start : start + BATCH_ROWS]
+                    loss: Any = nn.functional.l1_loss(self._ahead(x[rows]), y[rows])
                     optimizer.zero_grad()
-                    nn.functional.l1_loss(self.network(x[rows]), y[rows]).backward()
+                    loss.backward()
                     nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
                     optimizer.step()
             self.network.eval()
 
     def forecast(self, series: pd.DataFrame) -> Array:
         """All airports and days ahead in one pass."""
-        days, base, level = self._inputs(series.iloc[-self.history_days :])
+        days, base, level = self._inputs(series)
         with torch.inference_mode():
-            relative = self.network(torch.from_numpy(days)).numpy()
-        return base + relative.T.astype(np.float64) * level
+            relative = self._ahead(torch.from_numpy(days)).numpy()
+        forecast: Array = base + relative.T.astype(np.float64) * level
+        return forecast
 
     def save(self, folder: Path) -> None:
         """Write the weights as plain arrays."""
@@ -100,8 +91,20 @@ class Lstm(Forecaster):
             self.network.load_state_dict({name: torch.from_numpy(weights[name]) for name in weights})
         self.network.eval()
 
-    def _new_network(self) -> Network:
-        return Network(self.horizon, len(self.airports), self.units, self.dropout)
+    def _new_network(self) -> Any:
+        inputs = 1 + WEEK + len(self.airports)
+        return nn.ModuleDict(
+            {
+                "recurrent": nn.LSTM(inputs, self.units, batch_first=True),
+                "dropout": nn.Dropout(self.dropout),
+                "ahead": nn.Linear(self.units, self.horizon),
+            }
+        )
+
+    def _ahead(self, days: torch.Tensor) -> Any:
+        """(rows, days, inputs) → (rows, horizon)."""
+        states, _ = self.network["recurrent"](days)
+        return self.network["ahead"](self.network["dropout"](states[:, -1]))
 
     def _inputs(self, window: pd.DataFrame) -> tuple[Array, Array, Array]:
         """What the network sees of `window` (history_days, airports), and what its answers are relative to.
@@ -115,7 +118,7 @@ class Lstm(Forecaster):
         weekdays = np.eye(WEEK)[pd.DatetimeIndex(window.index).dayofweek]
         known = np.eye(len(self.airports))
         rows = []
-        for column, name in enumerate(window):
+        for column, name in enumerate(names(window)):
             airport = np.tile(known[self.airports.index(name)], (len(window), 1))
             rows.append(np.column_stack([values[:, column] / level[column] - 1, weekdays, airport]))
         typical = np.median(values.reshape(-1, WEEK, values.shape[1]), axis=0)

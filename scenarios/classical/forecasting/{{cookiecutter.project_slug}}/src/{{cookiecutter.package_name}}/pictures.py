@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from matplotlib import dates, pyplot
+from matplotlib import pyplot
 from matplotlib.figure import Figure
 
 from .data import AIRPORT, DATE, TARGET
@@ -12,7 +12,7 @@ MODEL, LIGHT, NAIVE, TRUTH = "#1f4e79", "#9bb4cc", "#c2803a", "#333333"
 
 def forecasts(rows: pd.DataFrame, horizon: int, coverage: float) -> tuple[Figure, str]:
     """Forecasts next to what happened, one panel per airport."""
-    starts = np.sort(rows["known_until"].unique())[::horizon]
+    starts = np.sort(rows["known_until"].unique())[::-horizon]
     airports = list(rows[AIRPORT].unique())
     figure, panels = pyplot.subplots(len(airports), 1, figsize=(9, 2.3 * len(airports)), sharex=True, squeeze=False)
     for axes, airport in zip(panels[:, 0], airports, strict=True):
@@ -27,7 +27,6 @@ def forecasts(rows: pd.DataFrame, horizon: int, coverage: float) -> tuple[Figure
         axes.set(title=airport, ylabel="departures")
         axes.margins(x=0.01)
     panels[0, 0].legend(loc="lower left", ncols=2)
-    panels[-1, 0].xaxis.set_major_formatter(dates.DateFormatter("%d %b"))
     figure.tight_layout()
     caption = (
         f"Forecasts made on every {horizon}th day (dotted lines), their {coverage:.0%} interval, and what happened. "
@@ -83,7 +82,6 @@ def days(rows: pd.DataFrame, loss: "pd.Series[float]") -> tuple[Figure, str]:
     by_day = loss.groupby(rows[DATE]).mean()
     figure, axes = pyplot.subplots(figsize=(9, 2.8))
     axes.bar(by_day.index, by_day, color=[MODEL if value < 2 * by_day.mean() else NAIVE for value in by_day])
-    axes.xaxis.set_major_formatter(dates.DateFormatter("%d %b"))
     axes.set(ylabel="mean scaled error")
     axes.margins(x=0.01)
     return figure, "Error for each day, over all airports and all forecasts for it; orange: more than twice the mean."
@@ -95,3 +93,16 @@ def bars(names: "pd.Series[str]", increases: "pd.Series[float]") -> Figure:
     axes.barh(names[::-1], increases[::-1], color=MODEL)
     axes.set(xlabel="increase of the mean scaled error")
     return figure
+
+
+def history(series: pd.DataFrame, first: pd.Timestamp) -> tuple[Figure, str]:
+    """The counts of every airport, before and after `first`."""
+    figure, panels = pyplot.subplots(series.shape[1], 1, figsize=(9, 1.8 * series.shape[1]), sharex=True, squeeze=False)
+    for axes, airport in zip(panels[:, 0], series, strict=True):
+        axes.plot(series.index, series[airport], color=LIGHT, linewidth=1)
+        axes.plot(series.index, series[airport].rolling(7).mean(), color=MODEL)
+        axes.axvline(first, color=NAIVE, linestyle="--", linewidth=1)
+        axes.set(title=airport, ylabel="departures")
+        axes.margins(x=0.01)
+    figure.tight_layout()
+    return figure, "Counts per day and their mean over a week; from the dashed line on is what is looked at here."

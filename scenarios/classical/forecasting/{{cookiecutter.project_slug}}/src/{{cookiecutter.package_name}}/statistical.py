@@ -16,7 +16,7 @@ from statsmodels.tools.sm_exceptions import ConvergenceWarning
 from statsmodels.tsa.api import VAR, AutoReg, SimpleExpSmoothing
 from statsmodels.tsa.statespace.sarimax import SARIMAX
 
-from .data import WEEK, Array
+from .data import WEEK, Array, names
 from .forecaster import Forecaster
 
 
@@ -33,11 +33,11 @@ class Statistical(Forecaster):
 
     def fit(self, series: pd.DataFrame) -> None:
         """Estimate the weekday effects, then the parameters of what is left."""
-        self.airports = list(series)
+        self.airports = names(series)
         self.effects = np.zeros((WEEK, series.shape[1]))
         if self.adjusts_weekdays:
-            by_weekday = (series - series.mean()).groupby(series.index.dayofweek).median()
-            self.effects = by_weekday.to_numpy()
+            weekdays = pd.DatetimeIndex(series.index).dayofweek
+            self.effects = (series - series.mean()).groupby(weekdays).median().to_numpy()
         with warnings.catch_warnings():
             # Starting values that statsmodels replaces by better ones, and estimates that are good enough to be
             # tested: the back-test decides, not the optimiser's tolerance.
@@ -48,8 +48,8 @@ class Statistical(Forecaster):
     def forecast(self, series: pd.DataFrame) -> Array:
         """Extend what is left without the weekday effects, and add those of the days ahead."""
         ahead = pd.date_range(series.index[-1], periods=self.horizon + 1)[1:]
-        extended = self.extend(self._adjusted(series), list(series))
-        return extended + self._effects(ahead, list(series))
+        extended = self.extend(self._adjusted(series), names(series))
+        return extended + self._effects(ahead, names(series))
 
     @abstractmethod
     def estimate(self, values: Array) -> dict[str, Any]:
@@ -72,10 +72,12 @@ class Statistical(Forecaster):
 
     def _effects(self, days: pd.Index, airports: list[str]) -> Array:
         columns = [self.airports.index(name) for name in airports]
-        return self.effects[np.ix_(pd.DatetimeIndex(days).dayofweek, columns)]
+        effects: Array = self.effects[pd.DatetimeIndex(days).dayofweek][:, columns]
+        return effects
 
     def _adjusted(self, series: pd.DataFrame) -> Array:
-        return series.to_numpy() - self._effects(series.index, list(series))
+        adjusted: Array = series.to_numpy() - self._effects(series.index, names(series))
+        return adjusted
 
 
 class PerAirport(Statistical):

@@ -31,7 +31,7 @@ class Trial:
 
 
 def candidates(family: str, trials: int, seed: int) -> list[dict[str, Any]]:
-    """The settings to try: the family's defaults, then up to `trials` - 1 other points of its space, drawn at random."""
+    """The settings to try: the family's defaults, then up to `trials` - 1 random points of its space."""
     chosen = model.family(family)
     points = [dict(zip(chosen.space, values, strict=True)) for values in itertools.product(*chosen.space.values())]
     others = [point for point in points if point != chosen.defaults]
@@ -84,7 +84,7 @@ def main() -> None:
         fitted.save(Path(folder, "model"))
         request_contract(table.contract, table.contract.columns).save(Path(folder, "model", "inputs.yml"))
         example = data.to_frame(table.series.tail(fitted.history_days))
-        save_model(args.model, Path(folder, "model"), PACKAGE, example, fitted.predict(example))
+        save_model(args.model, Path(folder, "model"), PACKAGE, example, fitted.predict(example), len(example))
     for trial in trials:
         print(f"loss {trial.loss:.4f}  {trial.settings}")
 

@@ -22,8 +22,9 @@ class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
       they take values in production that training has never seen.
     - Any other column becomes one 0/1 column for each value seen at least `min_count` times; an unknown, rare or
       missing value is 0 in all of them.
-    - With `scaled` (for linear models) a missing number becomes the median, numbers get mean 0 and variance 1, and the
-      hour is also given as a point on a circle, so that 23:59 is near 00:00. Without it (for trees) NaN stays NaN.
+    - With `scaled` (for linear models) a missing number becomes the median and a 0/1 column says so, numbers get mean 0
+      and variance 1, and the hour is also given as a point on a circle, so that 23:59 is near 00:00. Without it (for
+      trees) NaN stays NaN.
 
     It works on whole columns as arrays: one row takes 0.2 ms here and 7 ms in a ColumnTransformer.
     """
@@ -42,10 +43,12 @@ class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
             if name not in self.times_ and name not in self.numbers_
         }
         numbers = self._numbers(X)
-        known = ~np.isnan(numbers).all(axis=0)  # a column without any number stays 0
+        missing = np.isnan(numbers)
+        known = ~missing.all(axis=0)  # a column without any number stays 0
         self.medians_ = np.zeros(numbers.shape[1])
         self.medians_[known] = np.nanmedian(numbers[:, known], axis=0)
-        filled = np.where(np.isnan(numbers), self.medians_, numbers)
+        self.gaps_ = np.flatnonzero(missing.any(axis=0))
+        filled = np.where(missing, self.medians_, numbers)
         self.means_ = filled.mean(axis=0)
         deviations = filled.std(axis=0)
         self.deviations_ = np.where(deviations > 0, deviations, 1.0)
@@ -55,7 +58,9 @@ class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
         """Columns of (rows,) → (rows, features), float64, in the order of `get_feature_names_out`."""
         numbers = self._numbers(X)
         if self.scaled:
-            numbers = (np.where(np.isnan(numbers), self.medians_, numbers) - self.means_) / self.deviations_
+            missing = np.isnan(numbers)
+            filled = (np.where(missing, self.medians_, numbers) - self.means_) / self.deviations_
+            numbers = np.hstack([filled, missing[:, self.gaps_]])
         width = numbers.shape[1] + DAYS * len(self.times_) + sum(map(len, self.levels_.values()))
         rows = np.arange(len(numbers))
         matrix = np.zeros((len(rows), width))
@@ -80,6 +85,8 @@ class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
         names = list(self.numbers_)
         for time in self.times_:
             names += [f"{time}:{part}" for part in ("hour", "sine", "cosine")[: 3 if self.scaled else 1]]
+        if self.scaled:
+            names += [f"{names[gap]}=missing" for gap in self.gaps_]
         for time in self.times_:
             names += [f"{time}={day}" for day in ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")]
         return np.array(names + [f"{name}={level}" for name, levels in self.levels_.items() for level in levels])

@@ -3,6 +3,7 @@
 Thresholds and actions are in config/shared.yml (`monitoring`); `mlops monitor` decides and writes the report.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,14 @@ SAMPLE_ROWS = 500  # on which attributions are measured
 GROUP_ROWS = 50  # smaller cohorts are not compared
 QUARTERS = 4  # a numeric column becomes this many cohorts
 PICTURES = 4  # columns that get one
+ADVICE = {
+    "data_drift": "If the column's source or unit changed, correct that; if the world did, retrain.",
+    "prediction_drift": "Look at the inputs first: predictions rarely move alone. If they are right, retrain.",
+    "data_quality": "Find out where the values are lost or broken before anything learns from them.",
+    "performance": "Check some of the labels; if they are right, retrain on data that include this period.",
+    "attribution_drift": "The model leans on other inputs than it was accepted with: check those, then retrain.",
+    "cohort_bias": "Look at this group's rows and labels; the report of the next training shows it by cohort.",
+}
 
 
 def measure(watched: Watched) -> Findings:
@@ -45,6 +54,7 @@ def measure(watched: Watched) -> Findings:
     details: dict[str, Any] = {name: table.to_dict(orient="records") for name, table in tables.items()}
     details["inputs"] = [monitoring.summary(one) for one in data]
     details["predictions"] = [monitoring.summary(one) for one in predictions]
+    signals = [replace(signal, advice=ADVICE[signal.name]) for signal in signals]
     return Findings(signals, details, {**tables, "data": data, "predictions": predictions, "watched": watched})
 
 

@@ -32,7 +32,7 @@ class QuantileRegression(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
         penalty = np.diag(np.append(np.full(X.shape[1], self.alpha * len(X)), 1e-9))  # the constant is all but free
         row_weights, before = np.ones(len(X)), np.inf
         for _ in range(self.max_iter):
-            weighted = design.T * row_weights
+            weighted = (design * row_weights[:, None]).T
             pull = weighted @ target + (self.quantile - 0.5) * design.sum(axis=0)
             weights = np.linalg.solve(weighted @ design + penalty, pull)
             residuals = target - design @ weights
