@@ -75,12 +75,17 @@ def start_step(name: str) -> "Iterator[mlflow.ActiveRun]":
 
 
 def save_model(
-    path: Path, model_folder: Path, package: str, example: "pd.DataFrame", prediction: "pd.DataFrame"
+    path: Path,
+    model_folder: Path,
+    package: str,
+    example: "pd.DataFrame",
+    prediction: "pd.DataFrame",
+    example_rows: int = 3,
 ) -> None:
     """Write `model_folder` (what `<package>.model.save` wrote) as an MLflow model that carries the code to load it.
 
-    `example` (rows, inputs) and `prediction` (rows, outputs) give the signature; the first rows become the input
-    example. `path` must not exist or be empty.
+    `example` (rows, inputs) and `prediction` (rows, outputs) give the signature; the first `example_rows` rows become
+    the input example. `path` must not exist or be empty.
     """
     import mlflow.pyfunc
     from mlflow.models import infer_signature
@@ -98,7 +103,7 @@ def save_model(
             data_path=str(data),
             code_paths=[str(folder) for folder in code],
             signature=infer_signature(example, prediction),
-            input_example=example.head(3),
+            input_example=example.head(example_rows),
             pip_requirements=loaded_packages(without={package, "mlops_runtime"}),
             metadata={"model_digest": digest(data)},
         )

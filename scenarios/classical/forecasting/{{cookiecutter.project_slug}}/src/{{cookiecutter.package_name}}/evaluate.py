@@ -292,7 +292,8 @@ def main() -> None:
 
         found = evaluate(candidate, train, test, settings, load_champion(settings.project.name, args.champion))
         args.evaluation.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(as_json(found, test), indent=2, ensure_ascii=False)
+        facts = {**as_json(found, test), "champion_asked_for": args.champion}
+        text = json.dumps(facts, indent=2, ensure_ascii=False)
         (args.evaluation / "metrics.json").write_text(text + "\n", encoding="utf-8", newline="\n")
         found.verdict.write(args.evaluation / "verdict.json")
         found.rows.to_parquet(args.evaluation / "reference.parquet", index=False)

@@ -35,7 +35,7 @@ def init() -> None:
     serving.describe(run, service, folder)
 
 
-@rawhttp
+@rawhttp  # type: ignore[untyped-decorator]  # the inference server carries no types
 def run(request: Any) -> Any:
     """Answer an HTTP request; a batch endpoint gives a list of files with histories instead and gets the forecasts."""
     if isinstance(request, list):
