@@ -36,8 +36,8 @@ WINDOW_ROWS = 50  # a part has at least this many rows
 
 ADVICE: dict[Action, str] = {
     "none": "Nothing to do: no signal is above its threshold.",
-    "retrain": "Retrain: run `mlops run` on data that includes this period; the gates judge the result.",
-    "investigate": "Have a person look before retraining: a model learns broken or unfair data just as well.",
+    "retrain": "Run `mlops run` on data that include this period; the gates judge the result.",
+    "investigate": "A person should look before anything is retrained: a model learns broken data just as well.",
 }
 
 
@@ -139,19 +139,23 @@ def watch(
         current = read_table(data)
         lacking = [name for name in required(inputs, ()).columns if name not in current]
         if lacking:
-            raise Problem(f"{data} lacks the column {', '.join(lacking)}; the model needs {', '.join(inputs.columns)}.")
+            raise Problem(
+                f"{data} lacks the column {', '.join(lacking)}; it has {', '.join(map(str, current.columns))}."
+            )
         source, refused, outputs, hint = data.name, 0, [], ""
         time = next(iter(contract.names("time")), None)
     if len(current) < settings.monitoring.min_rows:
+        needed = f"{settings.monitoring.min_rows} (monitoring.min_rows in config/shared.yml)"
         raise Problem(
-            f"{source}: {len(current)} rows of {version.name} version {version.version}{hint}; monitoring needs "
-            f"{settings.monitoring.min_rows} (monitoring.min_rows in config/shared.yml)."
+            f"{source}: {len(current)} rows of {version.name} version {version.version}{hint}; monitoring needs {needed}. "
+            "Wait for more requests, or give rows with --data."
         )
     current = as_contract(current, contract)
     if not outputs:
         predictions = model.predict(current[list(required(inputs, current.columns).columns)])
         outputs = list(predictions.columns)
-        current = current.drop(columns=outputs, errors="ignore").join(predictions.set_axis(current.index))
+        if len(predictions) == len(current):  # a forecast has other rows: its scenario makes those that it compares
+            current = current.drop(columns=outputs, errors="ignore").join(predictions.set_axis(current.index))
     if labels is not None:
         current = join_labels(current, as_contract(read_table(labels), contract), contract, labels)
     return Watched(settings, version, model, contract, reference, current, outputs, time, source, refused)
@@ -171,7 +175,7 @@ def as_contract(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
         elif column.type == "datetime":
             frame[name] = pd.to_datetime(frame[name], errors="coerce")
         else:
-            frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
+            frame[name] = frame[name].astype(object)
     return frame
 
 

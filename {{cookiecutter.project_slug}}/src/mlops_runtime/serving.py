@@ -252,10 +252,10 @@ def _shorten(reason: str) -> str:
     return reason if len(reason) <= LONGEST_REASON else reason[:LONGEST_REASON] + "…"
 
 
-def example_row(mlflow_model: Path) -> dict[str, Any]:
-    """The first row of the model's input example: column → JSON value."""
+def example_rows(mlflow_model: Path) -> list[dict[str, Any]]:
+    """The rows of the model's input example: column → JSON value."""
     split = json.loads((mlflow_model / "input_example.json").read_text(encoding="utf-8"))
-    return dict(zip(split["columns"], split["data"][0], strict=True))
+    return [dict(zip(split["columns"], row, strict=True)) for row in split["data"]]
 
 
 def describe(run: Callable[..., Any], service: Service, folder: Path) -> None:
@@ -288,8 +288,8 @@ def describe(run: Callable[..., Any], service: Service, folder: Path) -> None:
     if is_schema_decorated(run):  # init() ran before in this process
         return
     stand_in.__name__, stand_in.__module__ = run.__name__, run.__module__
-    inputs, example = service.inputs, example_row(folder.parents[1])
-    predicted = service.predict(service.arrays(list(example), [list(example.values())]))
+    inputs, examples = service.inputs, example_rows(folder.parents[1])
+    predicted = service.predict(service.arrays(list(examples[0]), [list(example.values()) for example in examples]))
     answer = {name: values.tolist()[0] for name, values in predicted.items()}
     row = {
         "type": "object",
@@ -297,7 +297,7 @@ def describe(run: Callable[..., Any], service: Service, folder: Path) -> None:
         "properties": {name: _schema(column) for name, column in inputs.columns.items()},
     }
     text = 'One object per row. Shorter for many rows: {"columns": ["…"], "data": [["…"]]}.'
-    rows = Described({"type": "array", "items": row, "description": text}, [example])
+    rows = Described({"type": "array", "items": row, "description": text}, examples)
     prediction = {"type": "object", "properties": {name: _schema_of(value) for name, value in answer.items()}}
     answers = {"type": "object", "properties": {"predictions": {"type": "array", "items": prediction}}}
     input_schema("input_data", rows)(output_schema(Described(answers, {"predictions": [answer]}))(stand_in))

@@ -80,7 +80,7 @@ def save_model(
     package: str,
     example: "pd.DataFrame",
     prediction: "pd.DataFrame",
-    example_rows: int = 3,
+    example_rows: int = 1,
 ) -> None:
     """Write `model_folder` (what `<package>.model.save` wrote) as an MLflow model that carries the code to load it.
 

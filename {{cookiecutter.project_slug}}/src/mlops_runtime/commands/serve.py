@@ -24,7 +24,7 @@ LOG_LINES = 15  # shown when the server does not start
 # The server listens on all addresses and outlives a parent that was killed: this changes the one and the other.
 LAUNCH = """
 import os, signal, sys, threading
-from azureml_inference_server_http import amlserver, constants
+from azureml_inference_server_http import amlserver
 
 def stop_with_parent():
     os.read(0, 1)  # returns when the parent, which never writes, is gone
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     state = settings.root / ".mlops" / "serve"
     state.mkdir(parents=True, exist_ok=True)
     log, example = state / f"{args.port}.log", state / "example-request.json"
-    request = json.dumps({"input_data": [serving.example_row(model)]}, indent=2, ensure_ascii=False)
+    request = json.dumps({"input_data": serving.example_rows(model)}, indent=2, ensure_ascii=False)
     example.write_text(request + "\n", encoding="utf-8", newline="\n")
 
     print(f"Starting {version.name} version {version.version} …", flush=True)

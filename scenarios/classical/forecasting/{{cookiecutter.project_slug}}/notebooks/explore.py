@@ -83,8 +83,8 @@ pyplot.show()
 # %%
 last = series.diff(WEEK).abs()
 median = (series - np.nanmedian([series.shift(WEEK * week) for week in range(1, 5)], axis=0)).abs()
-rows = series.index[4 * WEEK :]
-print(pd.DataFrame({"last week": last.loc[rows].mean(), "median of four": median.loc[rows].mean()}).round(1).to_string())
+errors = {"last week": last.iloc[4 * WEEK :].mean(), "median of four": median.iloc[4 * WEEK :].mean()}
+print(pd.DataFrame(errors).round(1).to_string())
 
 # %% [markdown]
 # ## Holidays

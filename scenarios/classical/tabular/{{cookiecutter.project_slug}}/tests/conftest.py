@@ -8,10 +8,15 @@ import pytest
 from mlops_runtime.config import Shared, load_shared
 from mlops_runtime.contract import Contract
 
-from {{ cookiecutter.package_name }} import data
+from {{ cookiecutter.package_name }} import data, evaluate
 from {{ cookiecutter.package_name }}.prepare import prepare
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _quick_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "RESAMPLES", 20)
 
 
 @pytest.fixture(scope="session")

@@ -68,9 +68,9 @@ def test_missing_time_has_no_weekday() -> None:
     features = Features(scaled=False, min_count=1).fit(TOY)
     new = TOY.assign(at=pd.NaT)
     assert np.isnan(column("at:hour", features, new)).all()
-    assert (
-        sum(sum(column(f"at={day}", features, new)) for day in ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")) == 0
-    )
+    weekdays = [name for name in features.get_feature_names_out() if name.startswith("at=")]
+    assert len(weekdays) == 7
+    assert not any(sum(column(name, features, new)) for name in weekdays)
 
 
 @pytest.mark.parametrize("scaled", [True, False])
@@ -80,10 +80,7 @@ def test_one_row_and_plain_arrays_give_the_same(scaled: bool, train_table: data.
     matrix = features.transform(inputs)
     assert matrix.shape == (len(inputs), len(features.get_feature_names_out()))
     np.testing.assert_array_equal(features.transform(inputs.iloc[[7]]), matrix[[7]])
-    as_served = {
-        name: np.array(inputs[name].head(3).tolist(), dtype=object) for name in inputs if name != "scheduled_departure"
-    }
-    as_served["scheduled_departure"] = inputs["scheduled_departure"].head(3).to_numpy()
+    as_served = {name: inputs[name].head(3).to_numpy() for name in inputs}
     np.testing.assert_array_equal(features.transform(as_served), matrix[:3])
 
 

@@ -100,5 +100,5 @@ def days_from_holiday(days: pd.DatetimeIndex) -> Array:
 @cache  # the calendar's rules take longer than the whole forecast
 def holidays(first_year: int, last_year: int) -> Array:
     """The public holidays of these years and around the turns of the year before and after: (holidays,) days."""
-    found = HOLIDAYS.holidays(f"{first_year - 1}-12-01", f"{last_year + 1}-01-31")
-    return found.to_numpy("datetime64[D]")
+    found = HOLIDAYS.holidays(pd.Timestamp(first_year - 1, 12, 1), pd.Timestamp(last_year + 1, 1, 31))
+    return np.asarray(found, dtype="datetime64[D]")

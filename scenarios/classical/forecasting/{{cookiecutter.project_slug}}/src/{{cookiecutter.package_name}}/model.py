@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -97,7 +97,6 @@ class Model:
     coverage: float  # share of days that should fall within the interval
     airports: list[str]
     fitted_until: str  # the last day that it has learnt from
-    forecasts: ClassVar[bool] = True  # its answers are about other rows than those it is given
 
     @property
     def history_days(self) -> int:

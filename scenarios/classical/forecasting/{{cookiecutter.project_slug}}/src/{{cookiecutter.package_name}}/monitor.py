@@ -38,7 +38,7 @@ def measure(watched: Watched) -> Findings:
     """Compute the signals; `evidence` is what `illustrate` shows."""
     before = watched.reference
     series, missing = known_series(watched)
-    first = watched.current.loc[watched.current[TARGET].notna(), DATE].min()
+    first = first_new_day(watched)
     now = collected(watched, series) if "forecast" in watched.current else rolled(watched, series, first)
     now["scale"] = now[AIRPORT].map(before.groupby(AIRPORT)["scale"].first())
     told = now[now[TARGET].notna()].reset_index(drop=True)
@@ -91,6 +91,14 @@ def _given(watched: Watched) -> pd.DataFrame:
     return watched.current
 
 
+def first_new_day(watched: Watched) -> pd.Timestamp:
+    """From when on counts are new; the first histories that come in reach back into the reference."""
+    given = _given(watched).dropna(subset=[DATE, TARGET])[DATE]
+    new = given[given > watched.reference[DATE].max()]
+    first: pd.Timestamp = (new if len(new) else given).min()
+    return first
+
+
 def known_series(watched: Watched) -> tuple[pd.DataFrame, int]:
     """All counts known by now, with those of the reference before them, and how many days of an airport are missing.
 
@@ -101,7 +109,7 @@ def known_series(watched: Watched) -> tuple[pd.DataFrame, int]:
     series = both.pivot_table(index=DATE, columns=AIRPORT, values=TARGET, aggfunc="last")
     days = pd.date_range(series.index.min(), series.index.max(), name=DATE)
     series = series.reindex(index=days, columns=watched.model.airports)
-    missing = int(series.loc[given[DATE].min() :].isna().to_numpy().sum())
+    missing = int(series.loc[first_new_day(watched) :].isna().to_numpy().sum())
     for start in range(WEEK, len(series)):
         series.iloc[start] = series.iloc[start].fillna(series.iloc[start - WEEK])
     return series.bfill(), missing

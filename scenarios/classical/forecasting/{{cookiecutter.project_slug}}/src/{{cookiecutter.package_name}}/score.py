@@ -4,6 +4,7 @@ A request holds the recent history of some airports, and optionally how many day
 `{"input_data": {"columns": ["date", "origin", "departures"], "data": […]}, "params": {"horizon": 7}}`
 """
 
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -39,7 +40,7 @@ def init() -> None:
 def run(request: Any) -> Any:
     """Answer an HTTP request; a batch endpoint gives a list of files with histories instead and gets the forecasts."""
     if isinstance(request, list):
-        histories = [service.inputs.validate_table(serving.read_table(path), str(path)) for path in request]
+        histories = [service.inputs.validate_table(serving.read_table(Path(file)), str(file)) for file in request]
         return pd.concat([forecast(history) for history in histories], ignore_index=True)
     return service.respond(request)
 
@@ -79,17 +80,18 @@ class Forecasts(serving.Service):
         except serving.Rejected as refusal:
             self.collector.refused(number, refusal.status, refusal.reasons)
             return refusal.response()
+        self.collect(number, history, answer)
         answer[DATE] = answer[DATE].dt.strftime("%Y-%m-%d")
-        self.collect(number, columns, rows, answer)
         return {"predictions": answer.to_dict(orient="records")}
 
-    def collect(self, number: str, columns: list[str], rows: list[list[Any]], answer: pd.DataFrame) -> None:
+    def collect(self, number: str, history: pd.DataFrame, answer: pd.DataFrame) -> None:
         """Keep history and forecast as one table: the one has no forecasts yet, the other no truth yet."""
-        places = [columns.index(name) for name in (DATE, AIRPORT, TARGET)]
-        known = [[row[place] for place in places] for row in rows]
-        ahead = [[day, airport, None] for day, airport in zip(answer[DATE], answer[AIRPORT], strict=True)]
+        columns = [DATE, AIRPORT, TARGET]
+        known = history.assign(**{DATE: history[DATE].dt.strftime("%Y-%m-%d")})[columns].to_numpy().tolist()
+        days = answer[DATE].dt.strftime("%Y-%m-%d")
+        ahead = [[day, airport, None] for day, airport in zip(days, answer[AIRPORT], strict=True)]
         outputs = {name: [None] * len(known) + answer[name].tolist() for name in OUTPUTS}
-        self.collector.served(number, [DATE, AIRPORT, TARGET], known + ahead, outputs)
+        self.collector.served(number, columns, known + ahead, outputs)
 
 
 def read_horizon(body: dict[str, Any]) -> int | None:

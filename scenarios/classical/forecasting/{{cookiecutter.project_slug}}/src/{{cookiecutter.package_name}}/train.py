@@ -84,7 +84,9 @@ def main() -> None:
         fitted.save(Path(folder, "model"))
         request_contract(table.contract, table.contract.columns).save(Path(folder, "model", "inputs.yml"))
         example = data.to_frame(table.series.tail(fitted.history_days))
-        save_model(args.model, Path(folder, "model"), PACKAGE, example, fitted.predict(example), len(example))
+        save_model(
+            args.model, Path(folder, "model"), PACKAGE, example, fitted.predict(example), example_rows=len(example)
+        )
     for trial in trials:
         print(f"loss {trial.loss:.4f}  {trial.settings}")
 

@@ -57,12 +57,9 @@ def test_family(family: str, kind: tuple[Table, Table], tmp_path: Path) -> None:
 
 def test_same_seed_same_model(train_table: Table, test_table: Table) -> None:
     sampled = {"subsample": 0.5, "subsample_freq": 1}
-    first, second, other = (
-        model.fit(train_table.inputs, train_table.targets, "gradient_boosting", sampled, seed).predict(
-            test_table.inputs
-        )
-        for seed in (1, 1, 2)
-    )
+    data = train_table.inputs, train_table.targets
+    fitted = [model.fit(*data, "gradient_boosting", sampled, seed) for seed in (1, 1, 2)]
+    first, second, other = (one.predict(test_table.inputs) for one in fitted)
     pd.testing.assert_frame_equal(first, second)
     assert not first.equals(other)
 
@@ -134,11 +131,14 @@ def test_calibration_error() -> None:
 
 def test_unseen_class_costs_but_does_not_break() -> None:
     truth = pd.DataFrame({"y": ["a", "b", "new"]})
-    prediction = pd.DataFrame(
-        {"prediction": ["a", "b", "a"], "probability_a": [0.9, 0.2, 0.6], "probability_b": [0.1, 0.8, 0.4]}
-    )
+    prediction = pd.DataFrame({"probability_a": [0.9, 0.2, 0.6], "probability_b": [0.1, 0.8, 0.4]})
+    prediction["prediction"] = ["a", "b", "a"]
     assert metrics.loss(truth, prediction)[2] > 10
-    assert (
-        metrics.evaluate(truth.iloc[[0]], prediction.iloc[[0]])["roc_auc"]
-        != metrics.evaluate(truth, prediction)["roc_auc"]
-    )
+    assert metrics.evaluate(truth, prediction)["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_undefined_metrics_are_nan() -> None:
+    truth = pd.DataFrame({"y": [1, 1]})
+    prediction = pd.DataFrame({"prediction": [1, 0], "probability_1": [0.9, 0.2]})
+    found = metrics.evaluate(truth, prediction)
+    assert np.isnan([found["roc_auc"], found["average_precision"]]).all()

@@ -37,12 +37,9 @@ def test_family(family: str, train_table: Table, test_table: Table, tmp_path: Pa
 
 def test_same_seed_same_model(train_table: Table, test_table: Table) -> None:
     sampled = {"subsample": 0.5, "subsample_freq": 1}
-    first, second, other = (
-        model.fit(train_table.inputs, train_table.targets, "gradient_boosting", sampled, seed).predict(
-            test_table.inputs
-        )
-        for seed in (1, 1, 2)
-    )
+    data = train_table.inputs, train_table.targets
+    fitted = [model.fit(*data, "gradient_boosting", sampled, seed) for seed in (1, 1, 2)]
+    first, second, other = (one.predict(test_table.inputs) for one in fitted)
     pd.testing.assert_frame_equal(first, second)
     assert not first.equals(other)
 

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from lightgbm import LGBMClassifier, LGBMRegressor
 
+from .families import THREADS
+
 Array = np.ndarray[Any, Any]
-# One thread and row-wise histograms: the same data give the same model on every machine.
-REPRODUCIBLE = {"n_jobs": 1, "deterministic": True, "force_row_wise": True, "verbose": -1}
+# The same data give the same model on every machine.
+REPRODUCIBLE = {"n_jobs": THREADS, "deterministic": True, "force_row_wise": True, "verbose": -1}
 
 
 class Classifier(LGBMClassifier):  # type: ignore[misc]  # LightGBM carries no types

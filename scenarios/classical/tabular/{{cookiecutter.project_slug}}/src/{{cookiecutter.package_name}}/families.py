@@ -8,6 +8,8 @@ from mlops_runtime.errors import Problem
 
 from .features import Features, Products
 
+# To fit on. More give other last digits on another machine, and gain little below a million rows.
+THREADS = 1
 Steps = list[tuple[str, Any]]  # of a scikit-learn pipeline
 
 

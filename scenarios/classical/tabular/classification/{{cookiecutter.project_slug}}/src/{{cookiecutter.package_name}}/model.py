@@ -12,11 +12,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
 
 from mlops_runtime.errors import Problem
 
 from . import boosting, metrics, storage
-from .families import Family, choose, for_trees, scaled, transform, with_products
+from .families import THREADS, Family, choose, for_trees, scaled, transform, with_products
 from .features import Array, Columns
 
 
@@ -118,7 +119,8 @@ def fit(X: pd.DataFrame, y: pd.DataFrame, family: str, parameters: dict[str, Any
         if not classes and not set(y[name].unique()) <= {0, 1}:
             raise Problem(f"target {name!r} has other values than 0 and 1, which several targets must have.")
     pipeline = Pipeline([*preprocessing, ("model", estimator if classes else MultiOutputClassifier(estimator))])
-    pipeline.fit(X, y.iloc[:, 0].to_numpy() if classes else y.to_numpy(dtype=int))
+    with threadpool_limits(THREADS):
+        pipeline.fit(X, y.iloc[:, 0].to_numpy() if classes else y.to_numpy(dtype=int))
     thresholds = [0.5] * (0 if len(classes) > 2 else y.shape[1])
     return Model(pipeline, family, parameters, list(X.columns), list(y.columns), classes, thresholds)
 

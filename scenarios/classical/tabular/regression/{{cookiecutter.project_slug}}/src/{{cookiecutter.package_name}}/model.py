@@ -9,11 +9,12 @@ import pandas as pd
 from scipy.stats import loguniform, randint, uniform
 from sklearn.linear_model import BayesianRidge, Lasso, LinearRegression, Ridge
 from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
 
 from mlops_runtime.errors import Problem
 
 from . import boosting, metrics, quantile, storage
-from .families import Family, choose, for_trees, scaled, transform, with_products
+from .families import THREADS, Family, choose, for_trees, scaled, transform, with_products
 from .features import Array, Columns
 
 FAMILIES = {
@@ -88,7 +89,9 @@ def fit(X: pd.DataFrame, y: pd.DataFrame, family: str, parameters: dict[str, Any
     if not pd.api.types.is_numeric_dtype(y.iloc[:, 0]):
         raise Problem(f"target {y.columns[0]!r} is no number in the contract: regression needs integer or number.")
     preprocessing, estimator = choose(FAMILIES, family).build(parameters, seed)
-    pipeline = Pipeline([*preprocessing, ("model", estimator)]).fit(X, y.iloc[:, 0].to_numpy(dtype=float))
+    pipeline = Pipeline([*preprocessing, ("model", estimator)])
+    with threadpool_limits(THREADS):
+        pipeline.fit(X, y.iloc[:, 0].to_numpy(dtype=float))
     return Model(pipeline, family, parameters, list(X.columns), list(y.columns))
 
 
