@@ -46,7 +46,7 @@ def test_bins_of_categories_keep_what_is_frequent() -> None:
     assert drift.Bins.fit(series([True] * 60 + [False] * 40), 200).labels == ["True", "False", "other"]
 
 
-@pytest.mark.parametrize("rows", [50, 200, 2000])
+@pytest.mark.parametrize("rows", [50, 1000])
 def test_no_drift_in_samples_of_one_population(rows: int) -> None:
     generator = np.random.default_rng(0)
     population = pd.DataFrame(
@@ -60,11 +60,11 @@ def test_no_drift_in_samples_of_one_population(rows: int) -> None:
         }
     )
     alarms = 0
-    for seed in range(200):
+    for seed in range(100):
         shuffled = population.sample(frac=1, random_state=seed, ignore_index=True)
         found = drift.compare_columns(shuffled[:4000], shuffled[4000 : 4000 + rows], list(population))
         alarms += any(one.value > 0 for one in found)
-    assert alarms <= 200 * 3 * drift.FALSE_ALARMS, "one in a hundred is meant"
+    assert alarms <= 100 * 3 * drift.FALSE_ALARMS, "one in a hundred is meant"
 
 
 def test_drift_is_found_and_named() -> None:
@@ -103,6 +103,22 @@ def test_worse_by_needs_evidence() -> None:
     assert drift.worse_by(losses, losses[:1000] * 1.5) == pytest.approx(0.5, abs=0.1)
     assert drift.worse_by(losses, losses * 0.5) == 0
     assert drift.worse_by(losses, generator.exponential(size=1000)) == 0
+
+
+def test_a_metric_is_worse_only_with_evidence() -> None:
+    generator = np.random.default_rng(0)
+    before, now = generator.normal(10, 1, 3000), generator.normal(8, 1, 500)
+
+    def compare(more_is_better: bool, rows: int = 500) -> float:
+        return drift.metric_worse_by(
+            lambda drawn: before[drawn].mean(), lambda drawn: now[drawn].mean(), (3000, rows), more_is_better
+        )
+
+    assert compare(True) == pytest.approx(0.2, abs=0.02)
+    assert compare(False) == 0
+    now = generator.normal(9.9, 1, 500)
+    assert compare(True, rows=50) == 0, "chance"
+    assert np.isnan(drift.metric_worse_by(lambda rows: float("nan"), lambda rows: 1.0, (10, 10), True))
 
 
 def test_a_group_that_moves_with_everyone_is_not_singled_out() -> None:

@@ -213,7 +213,7 @@ REQUESTS = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(REQUESTS.map(json.dumps).map(str.encode) | st.binary(max_size=40))
 def test_no_body_breaks_the_checks(body: bytes) -> None:
     service = serving.Service(INPUTS, lambda columns: columns, 100, 1000, FileCollector(None))
@@ -225,6 +225,14 @@ def test_no_body_breaks_the_checks(body: bytes) -> None:
     except serving.Rejected as error:
         refusal = error
     assert refusal is None or (refusal.status in (400, 413, 422) and refusal.reasons)
+
+
+def test_a_large_hostile_body_is_refused_quickly() -> None:
+    names = ",".join(f'"{number}":0' for number in range(300_000))
+    started = time.perf_counter()
+    with pytest.raises(serving.Rejected, match="'299999' appears twice"):
+        serving.parse(f'{{{names},"299999":0}}'.encode())
+    assert time.perf_counter() - started < 5
 
 
 def test_model_folder_as_azure_lays_it_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from mlops_runtime.config import find_root
 from mlops_runtime.contract import Contract
@@ -25,28 +25,6 @@ FOLDER = "MLOPS_COLLECT_TO"
 VERSION = "MLOPS_MODEL_VERSION"  # which registered version answers; set by `mlops serve`
 LARGEST_FILE = 256 * 2**20  # bytes per process and day
 logger = logging.getLogger("azmlinfsrv.collecting")  # a child of the logger that the inference server shows
-
-
-class Collector(Protocol):
-    """Where requests go."""
-
-    def served(self, request_id: str, columns: list[str], rows: list[list[Any]], outputs: dict[str, list[Any]]) -> None:
-        """Keep an answered request: its rows and, per output column, its predictions."""
-
-    def refused(self, request_id: str, status: int, reasons: list[str]) -> None:
-        """Keep that a request was refused, and why."""
-
-
-def open_collector(inputs: Contract) -> Collector:
-    """The collector for where this runs."""
-    if os.environ.get("AZUREML_MDC_CONFIG_PATH") or os.environ.get("AZUREML_MDC_ENABLED", "").lower() == "true":
-        return AzureCollector(inputs)
-    if os.environ.get(FOLDER):
-        return FileCollector(Path(os.environ[FOLDER]))
-    try:
-        return FileCollector(local_folder(find_root()))
-    except Problem:  # outside a repository, such as on Azure ML without a data collector
-        return FileCollector(None)
 
 
 def local_folder(root: Path) -> Path:
@@ -131,6 +109,21 @@ class AzureCollector:
 
     def _report(self, error: Exception) -> None:
         logger.warning("A request was not collected: %s", error)
+
+
+Collector = FileCollector | AzureCollector
+
+
+def open_collector(inputs: Contract) -> Collector:
+    """The collector for where this runs."""
+    if os.environ.get("AZUREML_MDC_CONFIG_PATH") or os.environ.get("AZUREML_MDC_ENABLED", "").lower() == "true":
+        return AzureCollector(inputs)
+    if os.environ.get(FOLDER):
+        return FileCollector(Path(os.environ[FOLDER]))
+    try:
+        return FileCollector(local_folder(find_root()))
+    except Problem:  # outside a repository, such as on Azure ML without a data collector
+        return FileCollector(None)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ Two samples of the same population never agree exactly, and small ones disagree 
 value that chance alone would exceed only rarely, given how many rows there are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -16,12 +16,14 @@ from scipy import stats
 
 Array = np.ndarray[Any, Any]
 Column: TypeAlias = "pd.Series[Any]"
+Metric: TypeAlias = Callable[[Array], float]
 
 BINS = 10  # for numbers: tenths of the reference
 LEVELS = 15  # for categories: the most frequent ones of the reference, the rest is one bin
 EXPECTED = 5  # a bin should hold this many rows (Cochran's rule), or the chi-square approximation is poor
 FALSE_ALARMS = 0.01  # probability that at least one of the compared columns seems drifted when none is
 OTHER = "other"
+RESAMPLES, MOST_DRAWN = 100, 2000  # for standard errors: how often, how many rows
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,29 @@ def worse_by(reference: Array, current: Array, false_alarms: float = FALSE_ALARM
     if growth <= stats.norm.ppf(1 - false_alarms) * error:
         return 0.0
     return growth / float(reference.mean()) if reference.mean() > 0 else float("inf")
+
+
+def metric_worse_by(before: Metric, now: Metric, rows: tuple[int, int], more_is_better: bool) -> float:
+    """By what share a metric is worse now, 0 where that is not more than chance, NaN where it is undefined.
+
+    `before` and `now` compute the metric on some of the rows, given by number; `rows` says how many each has. One-sided
+    z-test at `FALSE_ALARMS` with bootstrap standard errors (Efron & Tibshirani 1993, chapter 6).
+    """
+    then, value = before(np.arange(rows[0])), now(np.arange(rows[1]))
+    worse = then - value if more_is_better else value - then
+    if np.isnan(worse):
+        return worse
+    error = np.hypot(_standard_error(before, rows[0]), _standard_error(now, rows[1]))
+    if worse <= stats.norm.ppf(1 - FALSE_ALARMS) * error:
+        return 0.0
+    return worse / abs(then) if then else float("inf")
+
+
+def _standard_error(metric: Metric, rows: int) -> float:
+    """Of a metric on `rows` rows; estimated from fewer where they are many: it shrinks with their square root."""
+    generator, drawn = np.random.default_rng(0), min(rows, MOST_DRAWN)
+    values = [metric(generator.choice(rows, drawn)) for _ in range(RESAMPLES)]
+    return float(np.nanstd(values) * np.sqrt(drawn / rows))
 
 
 def group_shifts(reference: Column, current: Column, groups: tuple[Column, Column], min_rows: int) -> pd.DataFrame:

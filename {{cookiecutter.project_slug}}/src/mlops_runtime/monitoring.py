@@ -147,8 +147,8 @@ def watch(
     if len(current) < settings.monitoring.min_rows:
         needed = f"{settings.monitoring.min_rows} (monitoring.min_rows in config/shared.yml)"
         raise Problem(
-            f"{source}: {len(current)} rows of {version.name} version {version.version}{hint}; monitoring needs {needed}. "
-            "Wait for more requests, or give rows with --data."
+            f"{source}: {len(current)} rows of {version.name} version {version.version}{hint}; "
+            f"monitoring needs {needed}. Wait for more requests, or give rows with --data."
         )
     current = as_contract(current, contract)
     if not outputs:

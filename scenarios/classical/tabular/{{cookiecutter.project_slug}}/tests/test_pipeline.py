@@ -29,7 +29,7 @@ def damaged(table: data.Table, where: "pd.Series[bool]") -> data.Table:
     """The same table with the targets of some rows dealt out anew: nobody can predict those."""
     frame = table.frame.copy()
     rows = np.flatnonzero(where)
-    for name in table.targets:
+    for name in map(str, table.targets):
         frame.loc[rows, name] = frame.loc[np.random.default_rng(0).permutation(rows), name].to_numpy()
     return replace(table, frame=frame)
 
@@ -166,8 +166,9 @@ def test_steps_run_one_after_the_other(
         step.main()  # type: ignore[attr-defined]  # every step has one
 
     tables = ["--train-data", folders["train"], "--test-data", folders["test"]]
-    run(prepare, "--raw-data", raw, "--contract", ROOT / "data" / "contract.yml", "--target", settings.training["target"],
-        "--test-fraction", 0.25, *tables)  # fmt: skip
+    contract, target = ROOT / "data" / "contract.yml", settings.training["target"]
+    run(prepare, "--raw-data", raw, "--contract", contract, "--target", target, "--test-fraction", 0.25,
+        *tables)  # fmt: skip
     run(train, "--train-data", folders["train"], "--family", "ridge", "--trials", 2, "--seed", 0,
         "--model", folders["model"])  # fmt: skip
     run(evaluate, *tables, "--model", folders["model"], "--config", shared, "--champion", "latest",

@@ -22,7 +22,7 @@ from . import importance, metrics, pictures
 from .data import AIRPORT, DATE, TARGET, WEEK, Array, names, to_frame
 
 FEWEST_WEEKS = 3  # of known truth, to say anything about errors
-MOST_CUTOFFS = 28  # on which attributions are measured
+MOST_CUTOFFS = 14  # on which attributions are measured
 ADVICE = {
     "data_drift": "If counting or the airports changed, correct that; if traffic did, retrain.",
     "prediction_drift": "Look at the counts first: forecasts follow them. If they are right, retrain.",

@@ -84,6 +84,7 @@ def days(rows: pd.DataFrame, loss: "pd.Series[float]") -> tuple[Figure, str]:
     axes.bar(by_day.index, by_day, color=[MODEL if value < 2 * by_day.mean() else NAIVE for value in by_day])
     axes.set(ylabel="mean scaled error")
     axes.margins(x=0.01)
+    figure.autofmt_xdate()
     return figure, "Error for each day, over all airports and all forecasts for it; orange: more than twice the mean."
 
 

@@ -41,7 +41,7 @@ def test_family(family: str, kind: tuple[Table, Table], tmp_path: Path) -> None:
     fitted = model.fit(train.inputs, train.targets, family, {}, seed=0)
     prediction = fitted.predict(test.inputs)
 
-    assert list(prediction) == KINDS[",".join(train.targets)]
+    assert list(prediction) == KINDS[",".join(map(str, train.targets))]
     probabilities = prediction.filter(like="probability_").to_numpy()
     assert ((probabilities >= 0) & (probabilities <= 1)).all()
     if not fitted.thresholds:

@@ -12,21 +12,21 @@ from .families import THREADS
 
 Array = np.ndarray[Any, Any]
 # The same data give the same model on every machine.
-REPRODUCIBLE = {"n_jobs": THREADS, "deterministic": True, "force_row_wise": True, "verbose": -1}
+REPRODUCIBLE: dict[str, Any] = {"n_jobs": THREADS, "deterministic": True, "force_row_wise": True, "verbose": -1}
 
 
-class Classifier(LGBMClassifier):  # type: ignore[misc]  # LightGBM carries no types
+class Classifier(LGBMClassifier):
     """LGBMClassifier that takes a float64 array as it is."""
 
-    def predict_proba(self, X: Array) -> Array:
+    def predict_proba(self, X: Array) -> Array:  # type: ignore[override]  # without LightGBM's options
         """(rows, features) → (rows, classes)."""
         found = np.asarray(self.booster_.predict(X, num_threads=self.n_jobs))
         return found if found.ndim == 2 else np.column_stack([1 - found, found])
 
 
-class Regressor(LGBMRegressor):  # type: ignore[misc]  # LightGBM carries no types
+class Regressor(LGBMRegressor):
     """LGBMRegressor that takes a float64 array as it is."""
 
-    def predict(self, X: Array) -> Array:
+    def predict(self, X: Array) -> Array:  # type: ignore[override]  # without LightGBM's options
         """(rows, features) → (rows,)."""
         return np.asarray(self.booster_.predict(X, num_threads=self.n_jobs))

@@ -98,7 +98,7 @@ def compare_cohorts(column: "pd.Series[Any]", found: metrics.Outcome, gate: Coho
     groups = column.astype(str).rename("group").reset_index(drop=True)
     rows = np.arange(len(groups))
     # MetricFrame hands a metric one value per row: let it be the row's number, to look up truth and prediction.
-    table = MetricFrame(
+    table: pd.DataFrame = MetricFrame(
         metrics={name: _of_rows(metric, found) for name, metric in metrics.METRICS.items()},
         y_true=rows,
         y_pred=rows,
@@ -227,7 +227,7 @@ def as_json(found: Evaluation, test: data.Table) -> dict[str, Any]:
 
     def records(table: pd.DataFrame) -> list[dict[str, Any]]:
         return [
-            {key: number(value) if isinstance(value, float) else value for key, value in row.items()}
+            {str(key): number(value) if isinstance(value, float) else value for key, value in row.items()}
             for row in table.to_dict(orient="records")
         ]
 

@@ -35,11 +35,12 @@ class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
 
     def fit(self, X: pd.DataFrame, y: object = None) -> "Features":
         """Learn the columns of `X` (rows, inputs): their levels, medians, means and deviations."""
-        self.times_ = [name for name in X if is_datetime64_any_dtype(X[name])]
-        self.numbers_ = [name for name in X if is_numeric_dtype(X[name])]
+        names = [str(name) for name in X]
+        self.times_ = [name for name in names if is_datetime64_any_dtype(X[name])]
+        self.numbers_ = [name for name in names if is_numeric_dtype(X[name])]
         self.levels_ = {
             name: {str(level): i for i, level in enumerate(sorted(_frequent(X[name], self.min_count)))}
-            for name in X
+            for name in names
             if name not in self.times_ and name not in self.numbers_
         }
         numbers = self._numbers(X)
@@ -72,9 +73,7 @@ class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
             matrix[rows[known], start + ((days[known] + MONDAY) % DAYS).astype(int)] = 1
             start += DAYS
         for name, levels in self.levels_.items():
-            positions = np.fromiter(
-                (levels.get(value, -1) for value in np.asarray(X[name])), dtype=int, count=len(rows)
-            )
+            positions = np.array([levels.get(value, -1) for value in np.asarray(X[name])], dtype=np.int64)
             known = positions >= 0
             matrix[rows[known], start + positions[known]] = 1
             start += len(levels)

@@ -153,13 +153,22 @@ def _groups(before: "pd.Series[Any]", now: "pd.Series[Any]") -> "tuple[pd.Series
 
 
 def _performance_signal(watched: Watched) -> Signal:
+    """The metric that config compares cohorts by; a minimum in gates.metrics says that more is better."""
     before, now = labelled(watched, watched.reference), labelled(watched, watched.current)
     if before is None or now is None:
         needed = watched.settings.monitoring.min_rows
         return Signal("performance", None, f"{', '.join(watched.model.targets)} must be known for {needed} rows")
-    old, new = losses(watched, before).to_numpy(), losses(watched, now).to_numpy()
-    found = f"the mean loss of a row is {new.mean():.4g}, it was {old.mean():.4g} ({len(new):,} rows)"
-    return Signal("performance", drift.worse_by(old, new), found)
+    gates, targets = watched.settings.gates, watched.model.targets
+    name = gates.cohorts.metric
+    more_is_better = name in gates.metrics and gates.metrics[name].min is not None
+    old, new = (metrics.outcome(frame[targets], frame[watched.outputs]) for frame in (before, now))
+    metric, sizes = metrics.METRICS[name], (len(before), len(now))
+    worse = drift.metric_worse_by(
+        lambda rows: metric(old.take(rows)), lambda rows: metric(new.take(rows)), sizes, more_is_better
+    )
+    if np.isnan(worse):
+        return Signal("performance", None, f"{name} is undefined on these {len(now):,} rows")
+    return Signal("performance", worse, f"{name} is {metric(new):.3g}, it was {metric(old):.3g} ({len(now):,} rows)")
 
 
 def _describe_faults(faults: pd.DataFrame, refused: float) -> str:

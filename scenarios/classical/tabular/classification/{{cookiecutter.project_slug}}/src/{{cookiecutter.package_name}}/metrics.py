@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
 
 def outcome(truth: pd.DataFrame, prediction: pd.DataFrame) -> Outcome:
     """Line up `truth` (rows, targets) with what `Model.predict` returned for the same rows."""
-    names = [name.removeprefix("probability_") for name in prediction if name.startswith("probability_")]
+    names = [name.removeprefix("probability_") for name in map(str, prediction) if name.startswith("probability_")]
     probabilities = prediction[[f"probability_{name}" for name in names]].to_numpy(dtype=float)
     if truth.shape[1] > 1:
         hits = truth[names].to_numpy(dtype=int)
@@ -44,7 +44,7 @@ def outcome(truth: pd.DataFrame, prediction: pd.DataFrame) -> Outcome:
 
 
 def _indicators(column: "pd.Series[Any]", names: list[str]) -> Array:
-    return (column.astype(str).to_numpy()[:, None] == np.array(names)).astype(int)
+    return np.asarray(column.astype(str).to_numpy()[:, None] == np.array(names)).astype(int)
 
 
 def loss(truth: pd.DataFrame, prediction: pd.DataFrame) -> Array:

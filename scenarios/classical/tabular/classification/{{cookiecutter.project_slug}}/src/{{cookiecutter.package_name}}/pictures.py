@@ -71,11 +71,12 @@ def _confusion(truth: pd.DataFrame, prediction: pd.DataFrame, found: Outcome) ->
         tables = [pd.crosstab(truth.iloc[:, 0].to_numpy(), prediction["prediction"].to_numpy())]
     figure, all_axes = pyplot.subplots(1, len(tables), figsize=(4.5 * len(tables), 4), squeeze=False)
     for axes, name, table in zip(all_axes[0], truth, tables, strict=True):
-        share = table.div(table.sum(axis=1), axis=0)
-        axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-        for row, column in np.ndindex(*table.shape):
-            part = share.iloc[row, column]
-            text, color = f"{table.iloc[row, column]:,}\n{part:.0%}", "white" if part > 0.5 else "black"
+        counts = table.to_numpy(dtype=float)
+        shares = counts / counts.sum(axis=1, keepdims=True)
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for row, column in np.ndindex(*counts.shape):
+            share, color = shares[row, column], "white" if shares[row, column] > 0.5 else "black"
+            text = f"{counts[row, column]:,.0f}\n{share:.0%}"
             axes.text(column, row, text, ha="center", va="center", color=color)
         axes.set_xticks(range(table.shape[1]), table.columns)
         axes.set_yticks(range(table.shape[0]), table.index)
