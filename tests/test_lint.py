@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ALL_TASKS, TEMPLATE, Environment
+from .conftest import TEMPLATE
 from .test_structure import task_ids
 
 Baked = Callable[[str], Path]
@@ -72,15 +72,3 @@ def test_the_template_itself() -> None:
     for command in (CHECKS["ruff check"], CHECKS["ruff format"], ["shellcheck", ".ci/run"]):
         done = run(*command, cwd=TEMPLATE)
         assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("task", [task for _, task in ALL_TASKS])
-def test_types(baked: Baked, installed: Environment, task: str, tmp_path: Path) -> None:
-    root = tmp_path / task
-    shutil.copytree(baked(task), root)
-    for version in ("3.11", "3.13"):
-        installed.run("-m", "mypy", "--python-version", version, cwd=root)
-    broken = root / "src/taxi_fares/data.py"
-    broken.write_text(broken.read_text(encoding="utf-8") + '\nnumber: int = "text"\n', encoding="utf-8")
-    assert "Incompatible types" in installed.run("-m", "mypy", cwd=root, check=False).stdout
