@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import TEMPLATE
+from .conftest import TEMPLATE, Environment
 from .test_structure import task_ids
 
 Baked = Callable[[str], Path]
@@ -72,3 +72,16 @@ def test_the_template_itself() -> None:
     for command in (CHECKS["ruff check"], CHECKS["ruff format"], ["shellcheck", ".ci/run"]):
         done = run(*command, cwd=TEMPLATE)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+def test_types(baked: Baked, installed: Environment, version: str, tmp_path: Path) -> None:
+    check = ["-m", "mypy", "--python-version", version, "--cache-dir", tmp_path / "cache"]
+    for task in task_ids:
+        shutil.copytree(baked(task), tmp_path / task)
+        installed.run(*check, cwd=tmp_path / task)
+    broken = tmp_path / task_ids[0] / "src/taxi_fares/data.py"
+    broken.write_text(broken.read_text(encoding="utf-8") + '\nnumber: int = "text"\n', encoding="utf-8")
+    done = installed.run(*check, cwd=tmp_path / task_ids[0], check=False)
+    assert "Incompatible types" in done.stdout

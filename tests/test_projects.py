@@ -21,8 +21,9 @@ from .conftest import ALL_TASKS, TEMPLATE, Environment
 
 pytestmark = pytest.mark.full
 Baked = Callable[[str], Path]
-TASKS = ["classification", "regression"]
+TASKS = [task for _, task in ALL_TASKS]
 DATA = {"forecasting": "departures"}
+REUSED_WITHIN = 3.0  # seconds, on an idle machine; tests run beside others
 ACTION_NEEDED = 1
 
 
@@ -45,7 +46,16 @@ def used(shared: Path, baked: Baked, installed: Environment) -> Callable[[str], 
     return get
 
 
-@pytest.mark.parametrize("task", [task for _, task in ALL_TASKS])
+@pytest.mark.parametrize("task", TASKS)
+def test_generated_tests_pass(baked: Baked, installed: Environment, task: str, tmp_path: Path) -> None:
+    root = tmp_path / "a folder with spaces é"
+    shutil.copytree(baked(task), root)
+    done = installed.run("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=root)
+    assert re.search(r"\d+ passed", done.stdout)
+    assert "skipped" not in done.stdout, "every model family is installed here, so all must run"
+
+
+@pytest.mark.parametrize("task", TASKS)
 def test_run(used: Callable[[str], Path], installed: Environment, task: str) -> None:
     root = used(task)
     said = (root / "ran").read_text(encoding="utf-8")

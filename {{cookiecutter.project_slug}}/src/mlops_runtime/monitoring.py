@@ -151,11 +151,10 @@ def watch(
             f"monitoring needs {needed}. Wait for more requests, or give rows with --data."
         )
     current = as_contract(current, contract)
-    if not outputs:
+    if not outputs and getattr(model, "row_wise", True):  # a forecast has other rows: its scenario makes them
         predictions = model.predict(current[list(required(inputs, current.columns).columns)])
         outputs = list(predictions.columns)
-        if len(predictions) == len(current):  # a forecast has other rows: its scenario makes those that it compares
-            current = current.drop(columns=outputs, errors="ignore").join(predictions.set_axis(current.index))
+        current = current.drop(columns=outputs, errors="ignore").join(predictions.set_axis(current.index))
     if labels is not None:
         current = join_labels(current, as_contract(read_table(labels), contract), contract, labels)
     return Watched(settings, version, model, contract, reference, current, outputs, time, source, refused)

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -125,6 +126,10 @@ def _start(
 ) -> "subprocess.Popen[bytes]":
     from mlops_runtime.collecting import FOLDER, VERSION, local_folder
 
+    laid_out = log.with_suffix("")
+    shutil.rmtree(laid_out, ignore_errors=True)
+    mounted = laid_out / package / version  # as Azure ML mounts a model: name, then version
+    shutil.copytree(model, mounted)
     source = root / "src"
     environment = {
         **os.environ,
@@ -135,7 +140,7 @@ def _start(
         "PYTHONUTF8": "1",
     }
     script = source / package / "score.py"
-    command = [sys.executable, "-c", LAUNCH, host, "--entry_script", str(script), "--model_dir", str(model)]
+    command = [sys.executable, "-c", LAUNCH, host, "--entry_script", str(script), "--model_dir", str(mounted)]
     with log.open("wb") as output:
         return subprocess.Popen(
             [*command, "--port", str(port)],

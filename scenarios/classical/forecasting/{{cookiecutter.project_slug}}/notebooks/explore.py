@@ -82,8 +82,9 @@ pyplot.show()
 
 # %%
 last = series.diff(WEEK).abs()
-median = (series - np.nanmedian([series.shift(WEEK * week) for week in range(1, 5)], axis=0)).abs()
-errors = {"last week": last.iloc[4 * WEEK :].mean(), "median of four": median.iloc[4 * WEEK :].mean()}
+before = [series.shift(WEEK * week).iloc[4 * WEEK :] for week in range(1, 5)]
+median = (series.iloc[4 * WEEK :] - np.median(before, axis=0)).abs()
+errors = {"last week": last.iloc[4 * WEEK :].mean(), "median of four": median.mean()}
 print(pd.DataFrame(errors).round(1).to_string())
 
 # %% [markdown]
@@ -91,6 +92,7 @@ print(pd.DataFrame(errors).round(1).to_string())
 #
 # How far days around public holidays are from the typical one, in departures: the day itself has fewer, and the
 # neighbours depend on the weekday. There are only five holidays here: enough for a hint, not for a rule.
+# The row 4 stands for all days that are near none.
 
 # %%
 near = features.days_from_holiday(days)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops_runtime.collecting import FileCollector
 from mlops_runtime.contract import Contract
 from mlops_runtime.serving import request_contract
 
@@ -18,10 +19,11 @@ from {{ cookiecutter.package_name }}.data import AIRPORT, DATE, TARGET
 COLUMNS = [DATE, AIRPORT, TARGET]
 
 
-class Kept:
+class Kept(FileCollector):
     """A collector in memory."""
 
     def __init__(self) -> None:
+        super().__init__(None)
         self.requests: list[tuple[list[str], list[list[Any]], dict[str, list[Any]]]] = []
         self.refusals: list[tuple[int, list[str]]] = []
 

@@ -178,7 +178,7 @@ def test_steps_run_one_after_the_other(
     assert found["data_version"] == data.version(raw)
     assert found["champion"] is None
     page = (folders["evaluation"] / "report.html").read_text(encoding="utf-8")
-    assert page.count("<svg") >= 5
+    assert page.count("<svg") >= 4
     assert not [word for word in ("<script", "src=", "@import") if word in page]
     reference = pd.read_parquet(folders["evaluation"] / "reference.parquet")
     fitted = model.load(tracking.model_data(folders["model"]))

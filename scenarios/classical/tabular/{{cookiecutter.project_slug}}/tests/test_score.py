@@ -42,19 +42,22 @@ def deployed(
 
 
 @pytest.fixture(scope="module")
-def port(deployed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where requests are collected."""
+    return tmp_path_factory.mktemp("collected")
+
+
+@pytest.fixture(scope="module")
+def port(deployed: Path, collected: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Where the model is served."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         free = int(probe.getsockname()[1])
     folder = tmp_path_factory.mktemp("served")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLOPS_COLLECT_TO", str(folder / "collected"))
+        patch.setenv("MLOPS_COLLECT_TO", str(collected))
         with running(ROOT, PACKAGE, deployed, "1", folder / "server.log", free):
             yield free
-    collected = load_collected(folder / "collected", "1")
-    assert len(collected.requests) > 0
-    assert len(collected.refused) > 0
 
 
 def ask(port: int, body: Any, path: str = "/score") -> tuple[int, Any]:
@@ -87,6 +90,15 @@ def test_the_server_answers_what_the_model_predicts(
         status, answer = ask(port, {"input_data": body})
         assert status == 200, answer
         pd.testing.assert_frame_equal(pd.DataFrame(answer["predictions"]), expected, check_dtype=False)
+
+
+def test_requests_are_collected(port: int, row: dict[str, Any], collected: Path) -> None:
+    before = load_collected(collected, "1")
+    for sent in (row, {**row, "distance": -1}):
+        ask(port, {"input_data": [sent]})
+    after = load_collected(collected, "1")
+    assert len(after.requests) == len(before.requests) + 1
+    assert len(after.refused) == len(before.refused) + 1
 
 
 def test_missing_numbers_and_unknown_airports_are_answered(port: int, row: dict[str, Any]) -> None:

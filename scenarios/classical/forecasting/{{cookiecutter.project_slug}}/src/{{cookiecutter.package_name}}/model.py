@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -97,6 +97,8 @@ class Model:
     coverage: float  # share of days that should fall within the interval
     airports: list[str]
     fitted_until: str  # the last day that it has learnt from
+
+    row_wise: ClassVar[bool] = False  # one row in is not one prediction out
 
     @property
     def history_days(self) -> int:

@@ -51,6 +51,27 @@ def test_interval_holds_the_share_it_promises(train_table: Table) -> None:
     assert found["interval_coverage"] == pytest.approx(metrics.COVERAGE, abs=0.01)
 
 
+def test_interval_is_wider_where_errors_are_larger() -> None:
+    generator = np.random.default_rng(0)
+    predicted = generator.uniform(0, 100, 20_000)
+    actual = predicted + generator.normal(0, 1 + predicted / 10)
+    levels = metrics.error_levels(
+        pd.DataFrame({"y": actual}), pd.DataFrame({"prediction": predicted, "lower": 0.0, "upper": 0.0})
+    )
+    lower, upper = levels.interval(predicted)
+    inside = (lower <= actual) & (actual <= upper)
+    for part in np.array_split(np.argsort(predicted), 5):
+        assert inside[part].mean() == pytest.approx(metrics.COVERAGE, abs=0.01)
+    assert (upper - lower)[predicted > 90].mean() > 3 * (upper - lower)[predicted < 10].mean()
+
+
+def test_constant_predictions_have_an_interval() -> None:
+    truth = pd.DataFrame({"y": np.arange(100.0)})
+    levels = metrics.error_levels(truth, truth.assign(prediction=50.0, lower=0.0, upper=0.0))
+    lower, upper = levels.interval(np.array([0.0, 50.0, 99.0]))
+    assert (upper - lower) == pytest.approx(0.9 * 99)
+
+
 def test_several_targets_are_refused(train_table: Table) -> None:
     targets = pd.concat([train_table.targets, train_table.targets.rename(columns={"air_time": "more"})], axis=1)
     with pytest.raises(Problem, match=r"'air_time,more' names 2 columns"):

@@ -92,6 +92,7 @@ def _cohorts(column: str, table: pd.DataFrame, metric: str) -> "Figure":
         axes.plot(row[metric], place, "o", color="#1f4e79")
         labels.append(f"{row['group']} ({row['rows']:,})")
     axes.set_yticks(range(len(labels)), labels)
+    axes.margins(y=0.5 / max(len(labels), 2))
     axes.set(xlabel=metric, title=f"{metric} by {column} (rows)")
     return figure
 

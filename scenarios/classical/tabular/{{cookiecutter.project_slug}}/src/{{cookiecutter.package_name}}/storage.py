@@ -8,16 +8,14 @@ import skops.io
 
 from mlops_runtime.errors import Problem
 
-from . import boosting, features
+from . import features
 
-# The only types, besides scikit-learn's and NumPy's own, that a model file may hold. Add your own estimators here.
+# What every model file may hold besides scikit-learn's and NumPy's own types; its estimators are named in model.py.
 TRUSTED = [
     f"{features.__name__}.Features",
     f"{features.__name__}.Products",
     "collections.OrderedDict",
     "lightgbm.basic.Booster",
-    f"{boosting.__name__}.Classifier",
-    f"{boosting.__name__}.Regressor",
 ]
 
 
@@ -29,12 +27,12 @@ def save(folder: Path, pipeline: Any, facts: dict[str, Any]) -> None:
     (folder / "model.json").write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
-def load(folder: Path, *own_types: str) -> tuple[Any, dict[str, Any]]:
-    """Read what `save` wrote; a Problem if the file holds a type that is neither in TRUSTED nor in `own_types`."""
+def load(folder: Path, estimators: list[str]) -> tuple[Any, dict[str, Any]]:
+    """Read what `save` wrote; a Problem if the file holds a type that is neither in TRUSTED nor in `estimators`."""
     file = folder / "pipeline.skops"
-    trusted = [*TRUSTED, *own_types]
+    trusted = [*TRUSTED, *estimators]
     unknown = sorted(set(skops.io.get_untrusted_types(file=file)) - set(trusted))
     if unknown:
-        raise Problem(f"{file} holds the type {unknown[0]}: add it to storage.TRUSTED if you trust it.")
+        raise Problem(f"{file} holds the type {unknown[0]}: add it to ESTIMATORS in model.py if you trust it.")
     facts: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     return skops.io.load(file, trusted=trusted), facts

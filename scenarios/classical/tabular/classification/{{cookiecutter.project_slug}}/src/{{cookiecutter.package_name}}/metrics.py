@@ -115,6 +115,8 @@ METRICS: dict[str, Callable[[Outcome], float]] = {
     "precision": lambda found: _ratio(_hits_and_answers(found), found.answers.sum(axis=0)),
     "recall": lambda found: _ratio(_hits_and_answers(found), found.hits.sum(axis=0)),
     "f1": lambda found: _ratio(2 * _hits_and_answers(found), (found.answers + found.hits).sum(axis=0)),
+    "selection_rate": lambda found: float(found.answers.mean()),  # how often the answer is yes
+    "observed_rate": lambda found: float(found.hits.mean()),  # how often it should have been
 }
 
 

@@ -54,6 +54,9 @@ FAMILIES = {
     ),
 }
 
+# Estimators that are not scikit-learn's: a model file may hold no others.
+ESTIMATORS = [f"{boosting.__name__}.Classifier"]
+
 
 @dataclass(frozen=True)
 class Model:
@@ -127,7 +130,7 @@ def fit(X: pd.DataFrame, y: pd.DataFrame, family: str, parameters: dict[str, Any
 
 def load(folder: Path) -> Model:
     """Read a model that `Model.save` wrote."""
-    pipeline, facts = storage.load(folder)
+    pipeline, facts = storage.load(folder, ESTIMATORS)
     return Model(pipeline, **facts)
 
 

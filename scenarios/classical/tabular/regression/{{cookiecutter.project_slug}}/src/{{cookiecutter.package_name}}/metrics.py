@@ -71,8 +71,28 @@ METRICS: dict[str, Callable[[Outcome], float]] = {
 }
 
 
-def error_range(truth: pd.DataFrame, prediction: pd.DataFrame) -> tuple[float, float]:
-    """Between which two errors (truth minus prediction) the middle COVERAGE of the rows lie."""
+class ErrorLevels(NamedTuple):
+    """Usual errors (truth minus prediction) by level of the prediction: large values often have large errors."""
+
+    starts: list[float]  # predictions at which the next level begins: one fewer than levels
+    low: list[float]  # one per level
+    high: list[float]
+
+    def interval(self, predicted: Array) -> tuple[Array, Array]:
+        """The ends of the prediction intervals, (rows,) each."""
+        level = np.searchsorted(self.starts, predicted, side="right")
+        return predicted + np.take(self.low, level), predicted + np.take(self.high, level)
+
+
+NO_ERRORS = ErrorLevels([], [0.0], [0.0])
+
+
+def error_levels(truth: pd.DataFrame, prediction: pd.DataFrame, levels: int = 5) -> ErrorLevels:
+    """Between which errors the middle COVERAGE of the rows lie, for each fifth of the predictions."""
+    found = outcome(truth, prediction)
+    starts = np.unique(np.quantile(found.predicted, np.linspace(0, 1, levels + 1)[1:-1], method="higher"))
+    starts = starts[starts > found.predicted.min()]  # so that no level is empty
+    level = np.searchsorted(starts, found.predicted, side="right")
     tail = (1 - COVERAGE) / 2
-    low, high = np.quantile(outcome(truth, prediction).errors, [tail, 1 - tail])
-    return float(low), float(high)
+    ends = [np.quantile(found.errors[level == i], [tail, 1 - tail]) for i in range(len(starts) + 1)]
+    return ErrorLevels(starts.tolist(), [float(low) for low, _ in ends], [float(high) for _, high in ends])

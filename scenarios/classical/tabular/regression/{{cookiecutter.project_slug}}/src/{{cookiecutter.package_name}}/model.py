@@ -46,6 +46,9 @@ FAMILIES = {
     ),
 }
 
+# Estimators that are not scikit-learn's: a model file may hold no others.
+ESTIMATORS = [f"{boosting.__name__}.Regressor", f"{quantile.__name__}.QuantileRegression"]
+
 
 @dataclass(frozen=True)
 class Model:
@@ -56,7 +59,7 @@ class Model:
     parameters: dict[str, Any]  # hyper-parameters that differ from the family's defaults
     inputs: list[str]
     targets: list[str]  # one
-    errors: tuple[float, float] = (0.0, 0.0)  # what to add to a prediction for the ends of its interval
+    errors: metrics.ErrorLevels = metrics.NO_ERRORS
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """(rows, at least the inputs) → (rows, 3): `prediction`, `lower` and `upper`, in the target's unit.
@@ -69,16 +72,17 @@ class Model:
         """The same from and to arrays (rows,) by column name, without pandas: one row takes half the time."""
         *preprocessing, estimator = (step for _, step in self.pipeline.steps)
         predicted = estimator.predict(transform(preprocessing, columns))
-        low, high = self.errors
-        return {"prediction": predicted, "lower": predicted + low, "upper": predicted + high}
+        lower, upper = self.errors.interval(predicted)
+        return {"prediction": predicted, "lower": lower, "upper": upper}
 
     def calibrated(self, truth: pd.DataFrame, prediction: pd.DataFrame) -> "Model":
-        """The same model with an interval from its errors on rows that it has not seen (split conformal prediction)."""
-        return replace(self, errors=metrics.error_range(truth, prediction))
+        """The same model with intervals from errors on rows that it has not seen (Mondrian conformal prediction)."""
+        return replace(self, errors=metrics.error_levels(truth, prediction))
 
     def save(self, folder: Path) -> None:
         """Write the model as files that `load` reads."""
-        facts = {name: value for name, value in vars(self).items() if name != "pipeline"}
+        facts = {name: value for name, value in vars(self).items() if name not in ("pipeline", "errors")}
+        facts["errors"] = self.errors._asdict()
         storage.save(folder, self.pipeline, facts)
 
 
@@ -97,8 +101,8 @@ def fit(X: pd.DataFrame, y: pd.DataFrame, family: str, parameters: dict[str, Any
 
 def load(folder: Path) -> Model:
     """Read a model that `Model.save` wrote."""
-    pipeline, facts = storage.load(folder, f"{quantile.__name__}.QuantileRegression")
-    return Model(pipeline, **{**facts, "errors": tuple(facts["errors"])})
+    pipeline, facts = storage.load(folder, ESTIMATORS)
+    return Model(pipeline, **{**facts, "errors": metrics.ErrorLevels(**facts["errors"])})
 
 
 def _load_pyfunc(path: str) -> Model:

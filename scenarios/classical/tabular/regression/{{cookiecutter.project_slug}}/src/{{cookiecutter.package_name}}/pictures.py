@@ -18,7 +18,7 @@ def draw(truth: pd.DataFrame, prediction: pd.DataFrame) -> list[tuple[Figure, st
         "prediction); a slope or a funnel means something that the model has not learnt."
     )
     residuals = (
-        "Left: how the residuals are spread; the dashed lines are the ends of the prediction interval. Right: the "
+        "Left: how the residuals are spread; the dashed lines are the ends of the middle interval. Right: the "
         "share of rows inside their interval, in ten groups by predicted value; all should be near the dashed line."
     )
     return [(_against_truth(found, truth.columns[0]), against_truth), (_residuals(found), residuals)]
