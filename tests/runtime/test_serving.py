@@ -378,14 +378,14 @@ def test_no_server_without_its_parent(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib\nfrom mlops_runtime.commands import serve\n"
         "root, model, port = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), int(sys.argv[3])\n"
-        "with serve.running(root, 'toymodel', model, '1', root / 'log', port) as server:\n"
+        "with serve.running(root, 'toymodel', model, '1', root / 'server.log', port) as server:\n"
         "    print('ready', flush=True)\n    server.wait()\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(mlops_runtime.__file__).parents[1])}
     command = [sys.executable, "-c", code, str(tmp_path), str(model), str(port)]
     parent = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
     assert parent.stdout is not None
-    assert parent.stdout.readline() == b"ready\n", (tmp_path / "log").read_text(encoding="utf-8")
+    assert parent.stdout.readline() == b"ready\n", (tmp_path / "server.log").read_text(encoding="utf-8")
     parent.send_signal(signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
     parent.wait(10)
     deadline = time.monotonic() + 15
@@ -397,12 +397,13 @@ def test_no_server_without_its_parent(tmp_path: Path) -> None:
     pytest.fail("the server is still there")
 
 
-def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
+def test_a_server_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = serving_toy.write(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(mlops_runtime.__file__).parents[1]))
     (tmp_path / "src/toymodel/model.py").write_text("raise RuntimeError('the model is broken')")
     with (
         pytest.raises(Problem, match="the model is broken"),
-        serve.running(tmp_path, "toymodel", model, "1", tmp_path / "log", free_port()),
+        serve.running(tmp_path, "toymodel", model, "1", tmp_path / "server.log", free_port()),
     ):
         pytest.fail("it started")
 
