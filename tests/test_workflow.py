@@ -84,7 +84,7 @@ def test_every_job_succeeds(repository: Path) -> None:
     assert done.stdout.count("Job succeeded") == len(workflow["jobs"])
     assert re.search(r"\d+ passed", done.stdout)
     assert re.search(r"Registered \S+ version 1\.", done.stdout)
-    kept = set(re.findall(r"kept (\S+)", done.stdout))
+    kept = set(re.findall(r"kept (\.\S+)", done.stdout))
     # The third pattern is where a failed step leaves its log.
     assert kept == {".mlops/steps/*/*/log.txt", ".mlops/steps/evaluate/*/outputs/evaluation/"}
 
