@@ -23,7 +23,6 @@ pytestmark = pytest.mark.full
 Baked = Callable[[str], Path]
 TASKS = [task for _, task in ALL_TASKS]
 DATA = {"forecasting": "departures"}
-REUSED_WITHIN = 3.0  # seconds, on an idle machine; tests run beside others
 ACTION_NEEDED = 1
 
 
@@ -68,6 +67,28 @@ def test_run(used: Callable[[str], Path], installed: Environment, task: str) -> 
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
     assert record["git_commit"].startswith(commit.stdout.strip())
     assert re.fullmatch(r"[0-9a-f]{12}", record["data_version"])
+
+
+@pytest.mark.parametrize(
+    ("task", "setting"),
+    [
+        ("classification", "target=arrival_delay_class"),  # multi-class
+        ("classification", "target=departure_late,arrival_late"),  # multi-label
+        ("regression", "family=bayesian_ridge"),
+        ("forecasting", "family=ses"),
+        ("forecasting", "family=lstm"),
+    ],
+)
+def test_other_settings(baked: Baked, installed: Environment, task: str, setting: str, tmp_path: Path) -> None:
+    root = tmp_path / task
+    shutil.copytree(baked(task), root)
+    said = installed.mlops("run", "--set", setting, "--set", "trials=1", cwd=root).stdout
+    assert "Registered taxi-fares version 1." in said
+    new = f"data/{DATA.get(task, 'flights')}-new.parquet"
+    installed.mlops("score", new, "--output", tmp_path / "scored.csv", cwd=root)
+    installed.mlops("monitor", "--data", new, cwd=root, check=False)
+    metrics = json.loads((root / ".mlops/monitor/metrics.json").read_text(encoding="utf-8"))
+    assert metrics["signals"]["performance"]["status"] in ("ok", "fired"), "the truth is in the file"
 
 
 @pytest.mark.parametrize("task", TASKS)
