@@ -2,10 +2,14 @@
 
     PYTHON benchmarks/monitoring.py PROJECT [--resamples N] [--rows M ...]
 
-PROJECT is a generated classification or regression project in which `mlops run` has registered a model, PYTHON an
-interpreter with its dependencies. Without change: the reference's rows are split at random, one half is the reference,
-from the other come the rows to look at; so both have the noise of samples. With change: faults planted in such rows,
-and the rows of data/*-new.parquet.
+PROJECT is a generated project in which `mlops run` has registered a model, PYTHON an interpreter with its dependencies.
+
+Classification and regression, without change: the reference's rows are split at random, one half is the reference, from
+the other come the rows to look at; so both have the noise of samples. With change: faults planted in such rows, and the
+rows of data/*-new.parquet.
+
+Forecasting: days cannot be drawn at random, so the series are simulated, as in the project's tests/test_monitor.py:
+a weekly pattern with noise, of which eight new weeks are looked at; the faults are planted by those tests.
 """
 
 import argparse
@@ -45,6 +49,29 @@ def plant(watched: Any) -> dict[str, Callable[[pd.DataFrame], pd.DataFrame]]:
     }
 
 
+def simulated(settings: Any, resamples: int) -> None:
+    """False alarms of the forecasting monitor."""
+    from importlib import import_module
+
+    from mlops_runtime import monitoring
+    from mlops_runtime.contract import Contract
+
+    model = import_module(f"{settings.project.package}.model")
+    scenario = import_module(f"{settings.project.package}.monitor")
+    cases = import_module("tests.test_monitor")
+    contract = Contract.load(settings.root / "data" / "contract.yml")
+    fitted = model.fit(
+        cases.plain_series(180), "gradient_boosting", model.family("gradient_boosting").defaults, 14, 0.9
+    )
+    alarms: Counter[str] = Counter()
+    for seed in range(resamples):
+        watched = cases.watch(fitted, settings, contract, cases.new_days(seed))
+        judged = monitoring.judge(scenario.measure(watched).signals, settings.monitoring.signals)
+        alarms.update([signal.name for signal in judged if signal.status == "fired"] or ["none"])
+    wrong = resamples - alarms.pop("none", 0)
+    print(f"unchanged, 8 weeks: {wrong} of {resamples} simulations fire {dict(alarms) or ''}", flush=True)
+
+
 def _is_number(watched: Any, name: str) -> bool:
     return bool(watched.contract.columns[name].type == "number")
 
@@ -64,6 +91,10 @@ def main() -> None:
     from mlops_runtime import config, monitoring, serving, tracking
 
     settings = config.load()
+    if settings.project.task == "forecasting":
+        sys.path.insert(0, "")  # where its tests are
+        simulated(settings, args.resamples)
+        return
     version = serving.choose(settings.project.name)
     folder = tracking.fetch(version)
     model = import_module(f"{settings.project.package}.model").load(tracking.model_data(folder))

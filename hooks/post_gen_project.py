@@ -33,7 +33,7 @@ def chosen_layers() -> list[Path]:
     ]
 
 
-def collect_fragments(layers: list[Path], context: dict) -> dict[str, str]:
+def collect_fragments(layers: list[Path], context: dict[str, object]) -> dict[str, str]:
     """What the layers contribute to files that several of them share: fragment name → rendered lines."""
     environment = create_env_with_context(context)
     fragments: dict[str, str] = defaultdict(str)
@@ -44,7 +44,7 @@ def collect_fragments(layers: list[Path], context: dict) -> dict[str, str]:
     return fragments
 
 
-def write_files(folder: Path, context: dict) -> None:
+def write_files(folder: Path, context: dict[str, object]) -> None:
     """Render one folder's files into the project, next to those already there."""
     if (folder / SLUG).is_dir():
         generate_files(folder, context, output_dir=PROJECT.parent, overwrite_if_exists=True, accept_hooks=False)

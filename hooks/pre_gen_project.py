@@ -21,7 +21,7 @@ UNSAFE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
 UNSAFE_CHARACTERS = set("\ufeff\ufffe\uffff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
-def problem(answers: dict) -> str | None:
+def problem(answers: dict[str, str]) -> str | None:
     """The first broken rule, as a sentence that names the value, the rule and the fix; None when all is well."""
     for key in ("project_name", "description", "author"):
         value = answers[key]

@@ -85,3 +85,9 @@ def test_types(baked: Baked, installed: Environment, version: str, tmp_path: Pat
     broken.write_text(broken.read_text(encoding="utf-8") + '\nnumber: int = "text"\n', encoding="utf-8")
     done = installed.run(*check, cwd=tmp_path / task_ids[0], check=False)
     assert "Incompatible types" in done.stdout
+
+
+@pytest.mark.full
+def test_types_of_the_template(tmp_path: Path) -> None:
+    done = run("mypy", "--cache-dir", tmp_path, cwd=TEMPLATE)
+    assert done.returncode == 0, done.stdout
