@@ -34,7 +34,7 @@ def tracked() -> list[str]:
 
 EVERYWHERE = [
     *(".devcontainer/devcontainer.json", ".editorconfig", ".gitattributes", ".gitignore", ".pre-commit-config.yaml"),
-    *("LICENSE", "README.md", "pyproject.toml"),
+    *(".python-version", "LICENSE", "README.md", "pyproject.toml"),
     *(".github/dependabot.yml", ".github/workflows/ci.yml"),
     *(f"config/{name}.yml" for name in ("shared", "dev", "staging", "prod")),
     *("data/README.md", "data/contract.yml", "notebooks/explore.py"),

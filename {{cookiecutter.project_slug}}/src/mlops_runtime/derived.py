@@ -10,14 +10,15 @@ ENVIRONMENT = Path("mlops", "azureml", "environments", "conda.yml")
 def conda(root: Path) -> str:
     """The conda file of the training environment: the dependencies, and what jobs on Azure ML need besides."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    python = (root / ".python-version").read_text(encoding="utf-8").strip()
     packages = [*project["dependencies"], *project["optional-dependencies"]["job"]]
     lines = [
-        "# Derived from pyproject.toml by `mlops config render`.",
+        "# Derived from pyproject.toml and .python-version by `mlops config render`.",
         "name: train",
         "channels:",
         "  - conda-forge",
         "dependencies:",
-        f"  - python{project['requires-python']}",
+        f"  - python={python}",
         "  - pip",
         "  - pip:",
         *(f"      - {json.dumps(package)}" for package in packages),
