@@ -12,7 +12,7 @@ from cookiecutter.main import cookiecutter
 from pytest_cookies.plugin import Cookies
 
 from .conftest import SLUG_FOLDER, TEMPLATE, Bake
-from .test_structure import files, tracked
+from .test_structure import files, task_ids, tracked
 
 ANSWERS = {"project_name": "Taxi Fares", "author": 'José "Pepe" O\'Neil'}
 
@@ -61,10 +61,15 @@ def settled(*command: object, cwd: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_same_answers_give_the_same_bytes(expected: dict[str, bytes], tmp_path: Path) -> None:
-    folder = tmp_path / "again with spaces é"
-    project = cookiecutter(str(TEMPLATE), no_input=True, output_dir=str(folder), extra_context=ANSWERS)
-    assert contents(Path(project)) == expected
+@pytest.mark.parametrize("task", task_ids)
+def test_the_same_answers_give_the_same_bytes(task: str, tmp_path: Path) -> None:
+    answers = {**ANSWERS, "task": task}
+    once, again = (
+        Path(cookiecutter(str(TEMPLATE), no_input=True, output_dir=str(tmp_path / name), extra_context=answers))
+        for name in ("once", "again with spaces é")
+    )
+    found = {path.relative_to(once): path.read_bytes() for path in files(once)}
+    assert found == {path.relative_to(again): path.read_bytes() for path in files(again)}
 
 
 def test_current_folder(expected: dict[str, bytes], template: Path, tmp_path: Path) -> None:
