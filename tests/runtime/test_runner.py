@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import mlops_runtime
 import pytest
 from mlops_runtime import cli, pipeline, runner
 from mlops_runtime.errors import Problem, Refusal
@@ -86,6 +87,14 @@ def test_a_failure_names_step_command_and_log(project: Path) -> None:
     log = message.split("Log: ")[1].splitlines()[0]
     assert "it went wrong here" in Path(log).read_text()
     assert not [p for p in (project / ".mlops/steps/first").iterdir() if p.is_dir()]
+
+
+def test_a_problem_is_said_without_its_traceback(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(mlops_runtime.__file__).parents[1]))
+    with pytest.raises(Problem) as caught:
+        run(project, word="problem")
+    assert str(caught.value).endswith(".log\nthe word is 'problem':\nwrite another")
+    assert "Traceback" not in str(caught.value)
 
 
 def test_a_refusal_is_not_a_failure(project: Path) -> None:

@@ -75,6 +75,9 @@ for name in ("text", "word", "loud", "lines", "suffix"):
 a = p.parse_args()
 if a.word == "crash":
     raise SystemExit("it went wrong here")
+if a.word == "problem":
+    from mlops_runtime.errors import Problem
+    raise Problem("the word is 'problem':\\nwrite another")
 if a.word == "refuse":
     print("not good enough")
     raise SystemExit(3)

@@ -107,7 +107,7 @@ def _execute(
         if code != 0:
             raise Problem(
                 f"{label} failed with exit code {code} after {seconds:.1f} s.\n"
-                f"Command: {subprocess.list2cmdline(command)}\nLog: {log}\n{_last_lines(log, 12)}"
+                f"Command: {subprocess.list2cmdline(command)}\nLog: {log}\n{_reason(log)}"
             )
         missing = [name for name, path in outputs.items() if not any(_files(path))]
         if missing:
@@ -141,6 +141,13 @@ def _call(command: list[str], folder: Path, environment: dict[str, str], log: IO
 def _last_lines(log: Path, count: int) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[1:]
     return "\n".join(lines[-count:])
+
+
+def _reason(log: Path) -> str:
+    """What the step's Problem says, without the traceback to it; the end of the log when it failed otherwise."""
+    marker = f"\n{Problem.__module__}.{Problem.__qualname__}: "
+    _, found, said = log.read_text(encoding="utf-8", errors="replace").rpartition(marker)
+    return said.strip() if found else _last_lines(log, 12)
 
 
 def _key(step: Step, inputs: dict[str, Scalar | Path | None], installed: str) -> str:
