@@ -85,7 +85,7 @@ def test_other_settings(baked: Baked, installed: Environment, task: str, setting
     shared_settings = root / "config/shared.yml"  # a simple family does not treat all cohorts alike
     text = shared_settings.read_text(encoding="utf-8")
     shared_settings.write_text(re.sub(r"max_gap: [\d.]+", "max_gap: 10", text), encoding="utf-8")
-    said = installed.mlops("run", "--set", setting, "--set", "trials=1", cwd=root).stdout
+    said = installed.mlops("run", "--set", "champion=none", "--set", setting, "--set", "trials=1", cwd=root).stdout
     assert "Registered taxi-fares version 1." in said
     new = f"data/{DATA.get(task, 'flights')}-new.parquet"
     installed.mlops("score", new, "--output", tmp_path / "scored.csv", cwd=root)
