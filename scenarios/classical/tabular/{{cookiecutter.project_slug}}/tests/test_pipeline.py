@@ -65,6 +65,15 @@ def test_cross_validation_never_looks_ahead(train_table: data.Table, monkeypatch
     assert spans[0] <= predicted.min()
 
 
+def test_same_seed_same_model(train_table: data.Table, test_table: data.Table) -> None:
+    sampled = {"subsample": 0.5, "subsample_freq": 1}
+    known = train_table.inputs, train_table.targets
+    fitted = [model.fit(*known, "gradient_boosting", sampled, seed) for seed in (1, 1, 2)]
+    first, second, other = (one.predict(test_table.inputs) for one in fitted)
+    pd.testing.assert_frame_equal(first, second)
+    assert not first.equals(other)
+
+
 def test_unknown_family_is_refused(train_table: data.Table) -> None:
     with pytest.raises(Problem, match=r"'forest' does not exist.*gradient_boosting"):
         train.train(train_table, "forest")

@@ -35,15 +35,6 @@ def test_family(family: str, train_table: Table, test_table: Table, tmp_path: Pa
     assert (again.parameters, again.errors) == (fitted.parameters, fitted.errors)
 
 
-def test_same_seed_same_model(train_table: Table, test_table: Table) -> None:
-    sampled = {"subsample": 0.5, "subsample_freq": 1}
-    data = train_table.inputs, train_table.targets
-    fitted = [model.fit(*data, "gradient_boosting", sampled, seed) for seed in (1, 1, 2)]
-    first, second, other = (one.predict(test_table.inputs) for one in fitted)
-    pd.testing.assert_frame_equal(first, second)
-    assert not first.equals(other)
-
-
 def test_interval_holds_the_share_it_promises(train_table: Table) -> None:
     fitted = model.fit(train_table.inputs, train_table.targets, "ridge", {}, seed=0)
     fitted = fitted.calibrated(train_table.targets, fitted.predict(train_table.inputs))
