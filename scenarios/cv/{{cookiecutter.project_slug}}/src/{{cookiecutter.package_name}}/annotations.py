@@ -168,8 +168,8 @@ def from_azureml(text: str) -> Labels:
 def _azureml_item(record: dict[str, Any]) -> Item:
     details, label = record.get("image_details", {}), record.get("label")
     names = label if isinstance(label, list) else [] if label is None else [label]
-    size = [int(details.get(side, 0)) for side in ("width", "height")]
-    return Item(_file_name(str(record["image_url"])), *size, agree(map(str, names)))
+    width, height = (int(details.get(side, 0)) for side in ("width", "height"))
+    return Item(_file_name(str(record["image_url"])), width, height, agree(map(str, names)))
 
 
 def _file_name(url: str) -> str:

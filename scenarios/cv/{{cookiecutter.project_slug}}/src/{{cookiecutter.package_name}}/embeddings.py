@@ -14,8 +14,8 @@ USUAL = 0.99  # share of the training images whose novelty is below 1
 def learn(embedding: Array) -> dict[str, Any]:
     """What `describe` needs, from the embeddings of the training images, (images, embedding).
 
-    The PARTS directions of largest variance (principal components), scaled to unit variance, and how far from the center
-    images usually are. Each direction's largest entry is positive, so that the same embeddings give the same signs.
+    The PARTS directions of largest variance (principal components), scaled to unit variance, and how far from the
+    center images usually are. Each direction's largest entry is positive, so the same embeddings give the same signs.
     """
     center = embedding.mean(axis=0)
     _, lengths, directions = np.linalg.svd(embedding - center, full_matrices=False)

@@ -1,7 +1,7 @@
 """What is watched in production and how it is explained: image statistics, embeddings, predictions, quality, cohorts.
 
-Thresholds and actions are in config/shared.yml (`monitoring`); `mlops monitor` decides and writes the report. Nothing is
-trained again by itself: images that are poor or uncertain go to people (`review.py`).
+Thresholds and actions are in config/shared.yml (`monitoring`); `mlops monitor` decides and writes the report.
+Nothing is trained again by itself: images that are poor or uncertain go to people (`review.py`).
 """
 
 from dataclasses import replace
@@ -174,7 +174,7 @@ def illustrate(report: Report, findings: Findings) -> None:
             report.figure(monitoring.time_figure(windows, threshold), f"Above the threshold: {', '.join(said)}.")
         for one in moved:
             report.figure(monitoring.distribution_figure(one), monitoring.describe_drift(one))
-    report.figure(embedding_figure(watched), "Each dot is an image. Dots where there were none before are something new.")
+    report.figure(embedding_figure(watched), "Each dot is an image. Dots where there were none: something new.")
 
     report.section("Performance", "Is the model still as good, where the truth is known by now?")
     if len(evidence["performance"]):

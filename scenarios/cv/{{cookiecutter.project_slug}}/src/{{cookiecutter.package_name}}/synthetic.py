@@ -4,6 +4,7 @@ Stands in for photographs until there are some. `World` says how hard the images
 """
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,7 +94,7 @@ def _background(generator: np.random.Generator, kind: str, colour: Array) -> Arr
     along = np.cos(angle) * x + np.sin(angle) * y
     across = np.cos(angle) * y - np.sin(angle) * x
     strength = generator.uniform(20, 45)
-    patterns = {
+    patterns: dict[str, Callable[[], Array]] = {
         "plain": lambda: np.zeros((SIZE, SIZE)),
         "gradient": lambda: 2 * along - 1,
         "stripes": lambda: np.sin(2 * np.pi * along * generator.uniform(3, 6)),
@@ -101,7 +102,8 @@ def _background(generator: np.random.Generator, kind: str, colour: Array) -> Arr
         "tiles": lambda: np.sign(np.sin(2 * np.pi * along * 3) * np.sin(2 * np.pi * across * 3)),
         "waves": lambda: np.sin(2 * np.pi * (along * 5 + 0.3 * np.sin(2 * np.pi * across * 3))),
     }
-    return np.asarray(colour + strength * patterns[kind]()[..., None])
+    pattern: Array = patterns[kind]()
+    return np.asarray(colour + strength * pattern[..., None])
 
 
 def _shape(generator: np.random.Generator, label: str) -> Array:

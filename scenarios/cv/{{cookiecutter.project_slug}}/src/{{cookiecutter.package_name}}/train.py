@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ CHECKPOINTS = "MLOPS_CHECKPOINTS"  # folder for them; default: .mlops/checkpoint
 EXAMPLES = 5  # images in the model's signature
 
 
-class Exported(nn.Module):
+class Exported(nn.Module):  # type: ignore[misc]  # PyTorch is used without its types
     """What is saved: from pixels as they come out of a file to probabilities and the embedding."""
 
     def __init__(self, network: nn.Module, temperature: float) -> None:
@@ -57,12 +58,12 @@ def train(
     network = Network(len(table.classes))
     learned, held = data.split(table.frame, VALIDATION, SALT)
     parts = [data.Table(frame, table.contract, table.version) for frame in (learned, held)]
-    examples = [fitting.Examples(part.pixels(size), targets(part, size)) for part in parts]
+    learn_from, choose_on = (fitting.Examples(part.pixels(size), targets(part, size)) for part in parts)
     checkpoint = checkpoints / f"{_key(table, size, settings)}.npz"
-    history = fitting.fit(network, loss, *examples, settings, checkpoint)
-    temperature = calibrate(network, examples[1])
+    history = fitting.fit(network, loss, learn_from, choose_on, settings, checkpoint)
+    temperature = calibrate(network, choose_on)
     exported = Exported(network, temperature).eval()
-    embedding = np.concatenate([found.numpy() for _, found in fitting.run(network, examples[0])])
+    embedding = np.concatenate([found.numpy() for _, found in fitting.run(network, learn_from)])
     facts = {**vars(settings), "temperature": temperature, "best_epoch": _best(history)}
     space = embeddings.learn(embedding)
     return model.build(export(exported, size), model.Facts(table.classes, size, space, facts)), history
@@ -85,9 +86,11 @@ def export(exported: Exported, size: int) -> bytes:
     example = torch.zeros((2, size, size, 3), dtype=torch.uint8)
     names = ["probabilities", "embedding"]
     axes = {name: {0: "images"} for name in ("images", *names)}
-    torch.onnx.export(
-        exported, (example,), file, input_names=["images"], output_names=names, dynamic_axes=axes, dynamo=False
-    )
+    with warnings.catch_warnings():  # the newer exporter needs more packages and ten times as long
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            exported, (example,), file, input_names=["images"], output_names=names, dynamic_axes=axes, dynamo=False
+        )
     return file.getvalue()
 
 
@@ -135,6 +138,8 @@ def main() -> None:
 
     table = data.Table.load(args.train_data)
     settings = fitting.Settings(args.epochs, args.batch_size, args.learning_rate, args.seed)
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))  # two threads on one core hinder each other
     started = time.monotonic()
     with fitting.group() as rank:
         fitted, history = train(table, args.image_size, settings, checkpoint_folder())

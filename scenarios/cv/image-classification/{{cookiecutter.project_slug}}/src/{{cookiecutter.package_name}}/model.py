@@ -59,7 +59,7 @@ class Model:
 
         The row of an image that cannot be read is empty.
         """
-        pixels = []
+        pixels: list[Array | None] = []
         for value in frame[data.IMAGE]:
             try:
                 pixels.append(images.to_array(images.unpack(value), self.facts.size))

@@ -15,7 +15,7 @@ GROUPS = 8  # of channels that are normalized together
 SMOOTHING = 0.05  # share of the certainty that the truth gives up
 
 
-class Block(nn.Module):
+class Block(nn.Module):  # type: ignore[misc]  # PyTorch is used without its types
     """Two convolutions and a way around them (He et al., Deep residual learning, 2016), with group normalization."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -33,7 +33,7 @@ class Block(nn.Module):
         return functional.relu(found + self.around(x))
 
 
-class Network(nn.Module):
+class Network(nn.Module):  # type: ignore[misc]  # PyTorch is used without its types
     """Images to the logits of the classes and to an embedding."""
 
     def __init__(self, classes: int) -> None:
