@@ -40,7 +40,7 @@ def measure(watched: Watched) -> Findings:
     watched = replace(watched, current=now, refused=watched.refused + len(watched.current) - len(now))
     drifts = {
         "data_drift": drift.compare_columns(before, now, images.STATISTICS),
-        "embedding_drift": drift.compare_columns(before, now, embeddings.NAMES),
+        "embedding_drift": drift.compare_columns(before, now, [*embeddings.NAMES, embeddings.NOVELTY]),
         "prediction_drift": drift.compare_columns(before, now, ["prediction", "confidence"]),
     }
     cohorts, scores = compare_cohorts(watched), compare_scores(watched)
@@ -97,8 +97,9 @@ def compare_cohorts(watched: Watched) -> pd.DataFrame:
     measures = ["confidence"]
     old, new = labelled(watched, before), labelled(watched, now)
     if old is not None and new is not None and len(old) == len(before) and len(new) == len(now):
-        before["loss"] = metrics.loss(metrics.outcome(before, before))
-        now["loss"] = metrics.loss(metrics.outcome(now, now))
+        for frame in (before, now):  # of what the model cannot know it can only be wrong, in whatever group
+            outcome = metrics.outcome(frame, frame)
+            frame["loss"] = np.where(metrics.possible(outcome), metrics.loss(outcome), np.nan)
         measures = [*measures, "loss"]
     tables = []
     for column in watched.settings.gates.cohorts.columns:
@@ -106,7 +107,7 @@ def compare_cohorts(watched: Watched) -> pd.DataFrame:
             continue
         groups = before[column].astype(str), now[column].astype(str)
         for measure in measures:
-            shifts = drift.group_shifts(before[measure], now[measure], groups, GROUP_IMAGES)
+            shifts = drift.group_shifts(before[measure].dropna(), now[measure].dropna(), groups, GROUP_IMAGES)
             if len(shifts):
                 tables.append(shifts.assign(column=column, measure=measure))
     found = pd.concat(tables) if tables else pd.DataFrame(columns=["group", "value"])

@@ -52,6 +52,11 @@ def right(found: Outcome) -> Array:
     return np.asarray(found.truth == found.answers)
 
 
+def possible(found: Outcome) -> Array:
+    """Whether the model could be right, (images,) bool: not about classes that it does not know."""
+    return np.asarray(found.truth >= 0)
+
+
 def calibration_error(found: Outcome, bins: int = 10) -> float:
     """Mean distance between confidence and how often it was right, over groups of equal size (Naeini et al. 2015)."""
     confidence = found.probabilities[np.arange(len(found.truth)), found.answers]

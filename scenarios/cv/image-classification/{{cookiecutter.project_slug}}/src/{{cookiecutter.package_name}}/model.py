@@ -78,7 +78,10 @@ class Model:
 
     def predict_pixels(self, pixels: Array) -> dict[str, Array]:
         """(images, size, size, 3) uint8 → one array (images,) per output column."""
-        starts = range(0, max(1, len(pixels)), ROWS)
+        if not len(pixels):  # which ONNX Runtime does not take
+            one = np.zeros((1, *pixels.shape[1:]), dtype=np.uint8)
+            return {name: values[:0] for name, values in self.predict_pixels(one).items()}
+        starts = range(0, len(pixels), ROWS)
         found = [self.session.run(None, {"images": pixels[start : start + ROWS]}) for start in starts]
         probabilities = np.concatenate([one[0] for one in found]).astype(float)
         best = probabilities.argmax(axis=1)
