@@ -22,7 +22,7 @@ from .conftest import ALL_TASKS, TEMPLATE, Environment
 pytestmark = pytest.mark.full
 Baked = Callable[[str], Path]
 TASKS = [task for _, task in ALL_TASKS]
-DATA = {"forecasting": "departures"}
+DATA = {"forecasting": "departures", "image-classification": "images"}
 ACTION_NEEDED = 1
 
 
@@ -103,8 +103,13 @@ def test_a_worse_candidate_is_refused(
     # MLflow records absolute places, so the copy starts with a registry of its own.
     shutil.rmtree(root / ".mlops")
     installed.mlops("run", cwd=root)
-    worse = {"classification": "linear", "regression": "quantile", "forecasting": "seasonal_naive"}[task]
-    done = installed.mlops("run", "--set", f"family={worse}", "--set", "trials=1", cwd=root, check=False)
+    worse = {
+        "classification": ["family=linear", "trials=1"],
+        "regression": ["family=quantile", "trials=1"],
+        "forecasting": ["family=seasonal_naive", "trials=1"],
+        "image-classification": ["epochs=1"],
+    }[task]
+    done = installed.mlops("run", *(word for one in worse for word in ("--set", one)), cwd=root, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Not registered:" in done.stderr
     shared_settings = root / "config/shared.yml"

@@ -70,6 +70,7 @@ def test_an_interrupted_training_goes_on(
     assert "resumed after epoch 2" in capsys.readouterr().out
     assert len(history) == 3
     assert resumed.graph == short.graph
+    assert not list(tmp_path.iterdir()), "what is finished is not resumed"
 
 
 def test_two_processes_give_the_same(short: model.Model, few: data.Table, tmp_path: Path) -> None:
@@ -129,7 +130,7 @@ def test_the_graph_does_what_the_network_does(tables: Tables) -> None:
     pixels = tables[1].pixels(SIZE)[:33]
     with torch.no_grad():
         expected = [part.numpy() for part in exported(torch.from_numpy(pixels))]
-    space = embeddings.learn(np.random.default_rng(0).normal(size=(50, expected[1].shape[1])))
+    space = embeddings.learn(np.random.default_rng(0).normal(size=(50, expected[1].shape[1])), np.arange(50) % 4)
     saved = model.build(train.export(exported, SIZE), model.Facts(tables[1].classes, SIZE, space, {}))
     found = saved.session.run(None, {"images": pixels})
     np.testing.assert_allclose(found[0], expected[0], atol=1e-5)

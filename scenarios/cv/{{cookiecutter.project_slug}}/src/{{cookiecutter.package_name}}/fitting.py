@@ -98,6 +98,8 @@ def fit(
         if rank == 0:
             save(checkpoint, network, optimizer, state, best)
             print(f"epoch {state.epoch:3d}  loss {state.history[-1]['loss']:.4f}  validation {found:.4f}", flush=True)
+    if rank == 0:
+        checkpoint.unlink(missing_ok=True)
     network.load_state_dict(best)
     network.to("cpu").eval()
     return state.history

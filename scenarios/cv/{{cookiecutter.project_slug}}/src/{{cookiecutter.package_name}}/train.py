@@ -6,6 +6,7 @@ several times already, as an Azure ML job with `distribution: pytorch` does, it 
 
 import argparse
 import hashlib
+import inspect
 import io
 import os
 import subprocess
@@ -26,6 +27,7 @@ from mlops_runtime.serving import request_contract
 from mlops_runtime.tracking import save_model, start_step
 
 from . import data, embeddings, fitting, images, model
+from . import network as network_code
 from .network import Network, loss, targets
 
 PACKAGE = model.__name__.partition(".")[0]
@@ -65,7 +67,7 @@ def train(
     exported = Exported(network, temperature).eval()
     embedding = np.concatenate([found.numpy() for _, found in fitting.run(network, learn_from)])
     facts = {**vars(settings), "temperature": temperature, "best_epoch": _best(history)}
-    space = embeddings.learn(embedding)
+    space = embeddings.learn(embedding, learned[data.LABEL].to_numpy())
     return model.build(export(exported, size), model.Facts(table.classes, size, space, facts)), history
 
 
@@ -99,8 +101,9 @@ def _best(history: list[dict[str, float]]) -> int:
 
 
 def _key(table: data.Table, size: int, settings: fitting.Settings) -> str:
-    """A name for a training run, so that only the same one is resumed."""
-    content = "\n".join(map(str, (table.version, sorted(table.frame[data.ID]), table.classes, size, settings)))
+    """A name for a training run, so that only the same one is resumed: the same images, settings and code."""
+    code = [inspect.getsource(module) for module in (fitting, network_code)]
+    content = "\n".join(map(str, (table.version, sorted(table.frame[data.ID]), table.classes, size, settings, *code)))
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
