@@ -74,6 +74,15 @@ def test_the_same_image_in_two_files_is_refused(raw: Path, contract: Contract, t
         data.load(tmp_path, contract)
 
 
+def test_a_label_that_comes_later_counts(raw: Path, contract: Contract, tmp_path: Path) -> None:
+    frame = pd.read_parquet(raw / "images.parquet")
+    waiting = frame.assign(label=frame["label"].mask(frame.index < 9), annotations=None)
+    waiting.to_parquet(tmp_path / "images.parquet")
+    frame.head(9).to_parquet(tmp_path / "labelled-001.parquet")
+    loaded = data.load(tmp_path, contract)
+    assert loaded.set_index("image_id")["label"].to_dict() == frame.set_index("image_id")["label"].to_dict()
+
+
 @pytest.mark.parametrize("kind", ["coco", "azureml"])
 def test_a_folder_of_images(kind: str, frame: pd.DataFrame, contract: Contract, tmp_path: Path) -> None:
     rows = frame.head(120)

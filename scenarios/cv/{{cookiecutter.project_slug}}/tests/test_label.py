@@ -68,7 +68,7 @@ def test_there_and_back(kind: str, scored: pd.DataFrame, contract: Contract, raw
     assert len(chosen) == 12 == len(list((tmp_path / "images").iterdir()))
     truth = dict(zip(scored["image_id"], scored["label"], strict=True))
     (tmp_path / "back").write_text(labelled(kind, tmp_path, truth), encoding="utf-8")
-    added, faults = labelling.take(tmp_path / "back", kind, tmp_path)
+    added, faults = labelling.take(tmp_path / "back", kind, tmp_path, tmp_path / "data")
     assert not faults
     assert dict(zip(added["image_id"], added["label"], strict=True)) == {
         name: truth[name] for name in chosen["image_id"]
@@ -84,6 +84,9 @@ def test_there_and_back(kind: str, scored: pd.DataFrame, contract: Contract, raw
     assert data.version(folder) != before
     assert len(data.load(folder, contract)) == len(everything)
     assert label.free_name(folder).name == "labelled-002.parquet"
+    again, faults = labelling.take(tmp_path / "back", kind, tmp_path, folder)
+    assert again.empty
+    assert all("it has a label already, in labelled-001.parquet" in fault for fault in faults)
 
 
 def test_what_is_wrong_is_said(scored: pd.DataFrame, tmp_path: Path) -> None:
@@ -97,7 +100,7 @@ def test_what_is_wrong_is_said(scored: pd.DataFrame, tmp_path: Path) -> None:
     tasks[0]["annotations"], tasks[1]["annotations"] = said("circle"), said("circle", "star")
     stranger = {"data": {"image_id": "stranger"}, "annotations": said("star")}
     (tmp_path / "back.json").write_text(json.dumps([*tasks, stranger]), encoding="utf-8")
-    added, faults = labelling.take(tmp_path / "back.json", "label-studio", tmp_path)
+    added, faults = labelling.take(tmp_path / "back.json", "label-studio", tmp_path, tmp_path / "data")
     first, second, third = chosen["image_id"]
     assert added["image_id"].tolist() == [first]
     assert f"{second}: it has conflicting labels: circle, star" in faults
@@ -113,4 +116,4 @@ def test_senseless_exports_are_refused(scored: pd.DataFrame, tmp_path: Path) -> 
     with pytest.raises(Problem, match="no image to label"):
         labelling.export(scored.assign(confidence=0.99, novelty=0.0), tmp_path, "coco", 1)
     with pytest.raises(Problem, match="holds no export"):
-        labelling.take(tmp_path / "x", "coco", tmp_path / "nowhere")
+        labelling.take(tmp_path / "x", "coco", tmp_path / "nowhere", tmp_path)

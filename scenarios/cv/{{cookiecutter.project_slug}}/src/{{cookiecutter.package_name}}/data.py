@@ -87,15 +87,26 @@ def load(path: Path, contract: Contract) -> pd.DataFrame:
 
 
 def _together(files: list[Path]) -> pd.DataFrame:
-    """The rows of all files; an image that is in two of them is a Problem that names both."""
-    frames = {file.name: pd.read_parquet(file) for file in files}
-    seen: dict[object, str] = {}
-    for name, frame in frames.items():
-        for image in frame.get(ID, []):
-            if image in seen and seen[image] != name:
-                raise Problem(f"the image {image} is in {seen[image]} and in {name}: remove it from one of them.")
-            seen[image] = name
-    return pd.concat(list(frames.values()), ignore_index=True)
+    """The rows of all files. An image without a truth gives way to the same one with; two truths are a Problem."""
+    everything = pd.concat([pd.read_parquet(file).assign(file=file.name) for file in files], ignore_index=True)
+    if ID not in everything:
+        return everything
+    told = everything[[name for name in (LABEL, REGIONS) if name in everything]].notna().any(axis=1)
+    everything = everything[told | ~everything[ID].isin(everything.loc[told, ID])]
+    for image, places in everything[everything.duplicated(ID, keep=False)].groupby(ID)["file"]:
+        if places.nunique() > 1:
+            one, other, *_ = places.unique()
+            raise Problem(f"the image {image} is in {one} and in {other}: remove it from one of them.")
+    return everything.drop(columns="file").reset_index(drop=True)
+
+
+def told(folder: Path) -> dict[str, str]:
+    """The images that have a label in a folder's Parquet files, each with the file's name."""
+    found: dict[str, str] = {}
+    for file in sorted(folder.glob("*.parquet")):
+        frame = pd.read_parquet(file, columns=[ID, LABEL])
+        found |= dict.fromkeys(frame.loc[frame[LABEL].notna(), ID], file.name)
+    return found
 
 
 def version(path: Path) -> str:

@@ -59,10 +59,11 @@ def file_name(identifier: str, content: bytes) -> str:
     return f"{plain}-{int(data.chance(identifier, 'file') * 2**32):08x}.{images.media_type(content)[6:]}"
 
 
-def take(path: Path, kind: str, folder: Path) -> tuple[pd.DataFrame, list[str]]:
+def take(path: Path, kind: str, folder: Path, existing: Path) -> tuple[pd.DataFrame, list[str]]:
     """The exported images with the labels that people gave them, and what is missing or conflicts, by image.
 
-    Returns the columns image_id, image, label and annotations.
+    Returns the columns image_id, image, label and annotations, without images that have a label in one of the Parquet
+    files in `existing`.
     """
     if not (folder / CHOSEN).is_file():
         raise Problem(f"{folder} holds no export: give the folder that `mlops label export` wrote with --exported.")
@@ -77,11 +78,15 @@ def take(path: Path, kind: str, folder: Path) -> tuple[pd.DataFrame, list[str]]:
             known[name] = item
         else:
             faults.append(f"{item.image_id}: it is not one of the exported images")
+    before = data.told(existing)
     rows = []
     for name, content in zip(chosen[data.ID], chosen[data.IMAGE], strict=True):
         found = known.get(name)
         if found is None or not (found.label or found.regions):
             faults.append(f"{name}: it has no label")
+            continue
+        if name in before:
+            faults.append(f"{name}: it has a label already, in {before[name]}")
             continue
         regions = masks.dump(found.regions) if found.regions else None
         rows.append({data.ID: name, data.IMAGE: content, data.LABEL: found.label, data.REGIONS: regions})

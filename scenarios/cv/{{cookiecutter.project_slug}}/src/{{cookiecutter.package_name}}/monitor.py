@@ -175,7 +175,8 @@ def illustrate(report: Report, findings: Findings) -> None:
             report.figure(monitoring.time_figure(windows, threshold), f"Above the threshold: {', '.join(said)}.")
         for one in moved:
             report.figure(monitoring.distribution_figure(one), monitoring.describe_drift(one))
-    report.figure(embedding_figure(watched), "Each dot is an image. Dots where there were none: something new.")
+        if name == "embedding_drift":
+            report.figure(embedding_figure(watched), "Each dot is an image. Dots where there were none: something new.")
 
     report.section("Performance", "Is the model still as good, where the truth is known by now?")
     if len(evidence["performance"]):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mlops_runtime.config import Shared
-from mlops_runtime.report import Report
+from mlops_runtime.report import Report, shown
 
 from . import data, metrics, model, pictures
 from .evaluate import Evaluation
@@ -38,7 +38,7 @@ def write(
         subtitle="registered if it is new" if found.verdict.passed else "refused: see the gates",
         facts={
             "Classes": ", ".join(candidate.facts.classes),
-            "Training": ", ".join(f"{name} {value}" for name, value in candidate.facts.settings.items()),
+            "Training": ", ".join(f"{name} {shown(value)}" for name, value in candidate.facts.settings.items()),
             "Data version": test.version,
             "Test images": len(test.frame),
             "Images with the held-out condition": len(hard.frame),

@@ -90,6 +90,7 @@ def export(exported: Exported, size: int) -> bytes:
     axes = {name: {0: "images"} for name in ("images", *names)}
     with warnings.catch_warnings():  # the newer exporter needs more packages and ten times as long
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # group normalization checks sizes, which stay
         torch.onnx.export(
             exported, (example,), file, input_names=["images"], output_names=names, dynamic_axes=axes, dynamo=False
         )

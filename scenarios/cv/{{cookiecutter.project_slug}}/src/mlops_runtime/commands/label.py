@@ -41,13 +41,14 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if not args.file.is_file():
         raise Problem(f"{args.file} does not exist or is not a file.")
-    added, faults = labelling.take(args.file, args.format, folder)
+    data = training_data(settings.root)
+    added, faults = labelling.take(args.file, args.format, folder, data)
     for fault in faults:
         print(f"  {fault}")
     if added.empty:
         print("No image has a new label; the data stay as they are.")
         return 1
-    path = free_name(training_data(settings.root))
+    path = free_name(data)
     added.to_parquet(path, index=False)
     print(f"{len(added):,} labelled images → {path}: the next `mlops run` learns from them.")
     return 1 if faults else 0
