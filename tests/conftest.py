@@ -17,7 +17,7 @@ from filelock import FileLock
 
 TEMPLATE = Path(__file__).resolve().parents[1]
 SLUG_FOLDER = "{{cookiecutter.project_slug}}"
-TASKS = {"classical": ["classification", "regression", "forecasting"]}
+TASKS = {"classical": ["classification", "regression", "forecasting"], "cv": ["image-classification"]}
 ALL_TASKS = [(scenario, task) for scenario, tasks in TASKS.items() for task in tasks]
 
 Bake = Callable[..., Path]
@@ -147,11 +147,12 @@ def install(folder: Path, requirements: list[str]) -> Environment:
 
 
 def requirements_of(project: Path, *extras: str) -> list[str]:
-    """The dependencies that a generated project declares, with those extras and its development tools."""
+    """The dependencies that a generated project declares, with those extras, its training and development tools."""
     content = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
     optional = content["project"].get("optional-dependencies", {})
     chosen = [package for extra in extras for package in optional[extra]]
-    return [*content["project"]["dependencies"], *chosen, *content["dependency-groups"]["dev"]]
+    groups = [package for group in content["dependency-groups"].values() for package in group]
+    return [*content["project"]["dependencies"], *chosen, *groups]
 
 
 @pytest.fixture(scope="session")
@@ -161,6 +162,7 @@ def installed(shared: Path, baked: Callable[[str], Path]) -> Environment:
         *requirements_of(baked("classification")),
         *requirements_of(baked("regression")),
         *requirements_of(baked("forecasting"), "statsmodels", "lstm"),
+        *requirements_of(baked("image-classification")),
         "torch==2.13.0",
     }
     return install(shared / "installed", sorted(needed))
@@ -169,4 +171,5 @@ def installed(shared: Path, baked: Callable[[str], Path]) -> Environment:
 @pytest.fixture(scope="session")
 def azure(shared: Path, baked: Callable[[str], Path]) -> Environment:
     """An environment with the Azure SDK, for what Azure ML itself says of the YAML."""
-    return install(shared / "azure", requirements_of(baked("classification"), "azure"))
+    needed = {*requirements_of(baked("classification"), "azure"), *requirements_of(baked("image-classification"))}
+    return install(shared / "azure", sorted({*needed, "torch==2.13.0"}))

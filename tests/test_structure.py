@@ -50,6 +50,9 @@ def test_files(baked: Baked, task: str) -> None:
     outside_code = {name for name in names if not name.startswith(("src/", "tests/"))} - {".cruft.json"}
     data = {
         "forecasting": ["data/departures.parquet", "data/departures-new.parquet", "mlops/azureml/data/departures.yml"],
+        "image-classification": [
+            *("data/images/images.parquet", "data/images-new.parquet", "mlops/azureml/data/images.yml"),
+        ],
     }.get(task, ["data/flights.parquet", "data/flights-new.parquet", "mlops/azureml/data/flights.yml"])
     assert outside_code == {*EVERYWHERE, *data}
     assert {name.split("/")[1] for name in names if name.startswith("src/")} == {"taxi_fares", "mlops_runtime"}
@@ -92,9 +95,10 @@ def test_no_empty_folders_and_plain_modes(baked: Baked, task: str) -> None:
 def test_no_trace_of_other_tasks(baked: Baked, task: str) -> None:
     root = baked(task)
     words = {
-        "classification": ["forecasting", "statsmodels", "air_time_"],
-        "regression": ["forecasting", "statsmodels", "multi-label", "predict_proba"],
-        "forecasting": ["flights.parquet", "arrival_late", "predict_proba"],
+        "classification": ["forecasting", "statsmodels", "air_time_", "onnx", "pixel"],
+        "regression": ["forecasting", "statsmodels", "multi-label", "predict_proba", "onnx", "pixel"],
+        "forecasting": ["flights.parquet", "arrival_late", "predict_proba", "onnx", "pixel"],
+        "image-classification": ["flights", "departures", "forecast", "lightgbm", "sklearn", "fairlearn", "u-net"],
     }[task]
     for path in files(root):
         if path.suffix in BINARY or "mlops_runtime" in path.parts or path.name in ("README.md", ".cruft.json"):

@@ -116,3 +116,20 @@ def test_faults_in_a_request_s_shape(contract: Contract) -> None:
 def test_save_and_load(contract: Contract, tmp_path: Path) -> None:
     contract.only(["id", "size"]).save(tmp_path / "saved.json")
     assert list(Contract.load(tmp_path / "saved.json").columns) == ["id", "size"]
+
+
+def test_bytes() -> None:
+    inputs = Contract.model_validate(
+        {"name": "files", "columns": {"content": {"type": "bytes", "role": "feature", "max_length": 4}}}
+    )
+    good = pd.DataFrame({"content": [b"abcd", b""]})
+    pd.testing.assert_frame_equal(inputs.validate_table(good), good)
+    for value, rule in ((b"abcde", "at most 4 bytes"), ("abcd", "must be bytes"), (None, "must not be null")):
+        with pytest.raises(ContractError, match=rule):
+            inputs.validate_table(pd.DataFrame({"content": [b"abcd", value]}))
+    assert inputs.problems(["content"], [["YWJjZA=="], [""]]) == []
+    requests = {"YWJjZGU=": "more than 4 bytes", "häm": "is not base64 text", 3: "must be base64 text, not a number"}
+    for sent, reason in requests.items():
+        (said,) = inputs.problems(["content"], [[sent]])
+        assert said == f"row 0, column content: {said.partition(': ')[2]}"
+        assert reason in said

@@ -1,6 +1,7 @@
 """From signals to an action, the report and what is brought together for it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,26 @@ def test_report_and_metrics(project: Path, shift: float, action: str) -> None:
     html = (project / "out/report.html").read_text(encoding="utf-8")
     assert monitoring.ADVICE[judged[0].action if action != "none" else "none"] in html
     assert html.count("<svg") == 2
+
+
+def test_rows_for_review_are_written_and_forgotten(project: Path) -> None:
+    watched = watch(project, table(300, 1))
+    scenario = Scenario()
+    findings = scenario.measure(watched)
+    judged = monitoring.judge(findings.signals, watched.settings.monitoring.signals)
+    monitoring.write(project / "out", watched, replace(findings, review=watched.current.head(3)), judged, scenario)
+    kept = pd.read_parquet(project / "out" / monitoring.REVIEW)
+    assert kept["x"].tolist() == watched.current["x"].head(3).tolist()
+    monitoring.write(project / "out", watched, findings, judged, scenario)
+    assert not (project / "out" / monitoring.REVIEW).exists()
+
+
+def test_rows_may_come_without_their_time(project: Path) -> None:
+    inputs = project / "model/data/model/inputs.yml"
+    Contract.load(inputs).only(["row", "x", "kind"]).save(inputs)
+    watched = watch(project, table(300, 1).drop(columns="when"))
+    assert watched.time is None
+    assert "from" not in watched.facts
 
 
 def test_a_file_gets_its_predictions_and_types(project: Path) -> None:

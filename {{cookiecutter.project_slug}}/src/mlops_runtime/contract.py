@@ -3,10 +3,13 @@
 The same file is checked on whole tables (ingestion, training, staging, scoring files) and on single requests.
 """
 
+import base64
+import binascii
 import json
 import math
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,8 +21,16 @@ from mlops_runtime.errors import Problem
 if TYPE_CHECKING:
     import pandas as pd
 
-Type = Literal["string", "integer", "number", "boolean", "datetime"]
+Type = Literal["string", "integer", "number", "boolean", "datetime", "bytes"]
 Role = Literal["id", "time", "feature", "target", "cohort"]
+DTYPES: dict[Type, str] = {
+    "string": "str",
+    "integer": "int64",
+    "number": "float64",
+    "boolean": "bool",
+    "datetime": "datetime64[ns]",
+    "bytes": "object",
+}
 SHOWN = 3  # examples of broken values in a message
 
 
@@ -37,7 +48,7 @@ class Column(Section):
     min: float | None = None
     max: float | None = None
     values: list[str | int | bool] | None = None
-    max_length: int = 256
+    max_length: int = 256  # characters of a string, bytes of bytes
 
 
 class Contract(Section):
@@ -102,9 +113,11 @@ class Contract(Section):
                 checks.append(
                     pa.Check.str_length(max_value=column.max_length, error=f"at most {column.max_length} characters")
                 )
-            dtype = {"string": "str", "integer": "int64", "number": "float64", "boolean": "bool"}.get(
-                column.type, "datetime64[ns]"
-            )
+            if column.type == "bytes":
+                checks.append(pa.Check(_is_bytes, element_wise=True, error="bytes"))
+                most = f"at most {column.max_length:,} bytes"
+                checks.append(pa.Check(partial(_fits, column.max_length), element_wise=True, error=most))
+            dtype = DTYPES[column.type]
             if column.type == "integer" and column.nullable:
                 dtype = "Int64"
             columns[name] = pa.Column(dtype, checks, nullable=column.nullable, coerce=True)
@@ -114,7 +127,7 @@ class Contract(Section):
         """What is wrong with a request's rows, at most `most` sentences; empty when nothing is.
 
         Plain Python and without copies: this runs for every request. Values are as JSON has them: null, true,
-        numbers, text; datetimes are ISO 8601 text.
+        numbers, text; datetimes are ISO 8601 text, bytes are base64 text.
         """
         unknown = [name for name in columns if name not in self.columns]
         missing = [name for name in self.columns if name not in columns]
@@ -148,6 +161,14 @@ def _describe(cases: "pd.DataFrame") -> str:
         where = f", first in row {rows.iloc[0]}" if len(rows) else ""
         lines.append(f"  column {column}: {_rule(str(rule))}: {len(group)} value(s), for example {examples}{where}")
     return "\n".join(lines)
+
+
+def _is_bytes(value: object) -> bool:
+    return isinstance(value, bytes)
+
+
+def _fits(most: int, value: object) -> bool:
+    return not isinstance(value, bytes) or len(value) <= most
 
 
 def _rule(name: str) -> str:
@@ -214,6 +235,16 @@ def _datetime(column: Column, value: object) -> str | None:
     return None
 
 
+def _bytes(column: Column, value: object) -> str | None:
+    if not isinstance(value, str):
+        return f"must be base64 text, not {_kind(value)}"
+    try:
+        content = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        return "is not base64 text"
+    return None if len(content) <= column.max_length else f"has more than {column.max_length:,} bytes"
+
+
 def _kind(value: object) -> str:
     names = {str: "text", bool: "true/false", int: "a number", float: "a number", list: "a list", dict: "an object"}
     return names.get(type(value), type(value).__name__)
@@ -225,4 +256,5 @@ CHECKS: dict[Type, Callable[[Column, object], str | None]] = {
     "number": _number,
     "boolean": _boolean,
     "datetime": _datetime,
+    "bytes": _bytes,
 }

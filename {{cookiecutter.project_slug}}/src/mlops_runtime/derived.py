@@ -8,10 +8,11 @@ ENVIRONMENT = Path("mlops", "azureml", "environments", "conda.yml")
 
 
 def conda(root: Path) -> str:
-    """The conda file of the training environment: the dependencies, and what jobs on Azure ML need besides."""
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    """The conda file of the training environment: the dependencies, the group `train`, and what jobs need besides."""
+    content = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    project, training = content["project"], content.get("dependency-groups", {}).get("train", [])
     python = (root / ".python-version").read_text(encoding="utf-8").strip()
-    packages = [*project["dependencies"], *project["optional-dependencies"]["job"]]
+    packages = [*project["dependencies"], *training, *project["optional-dependencies"]["job"]]
     lines = [
         "# Derived from pyproject.toml and .python-version by `mlops config render`.",
         "name: train",

@@ -31,6 +31,7 @@ HOW_TO_READ = (
     "PSI: population stability index; it counts only where it exceeds what chance alone would give (by_chance). "
     "KS: largest gap between the cumulative shares. Last: the values whose share changed most, before and now."
 )
+REVIEW = "review.parquet"  # rows that a person should look at
 WINDOWS = 8  # parts of the period for which drift over time is shown
 WINDOW_ROWS = 50  # a part has at least this many rows
 
@@ -71,6 +72,7 @@ class Findings:
     signals: list[Signal]
     details: dict[str, Any] = field(default_factory=dict)  # JSON values, kept in metrics.json
     evidence: dict[str, Any] = field(default_factory=dict)  # anything, for the report only
+    review: pd.DataFrame | None = None  # rows that a person should look at, the most urgent first
 
 
 class Scenario(Protocol):
@@ -143,7 +145,7 @@ def watch(
                 f"{data} lacks the column {', '.join(lacking)}; it has {', '.join(map(str, current.columns))}."
             )
         source, refused, outputs, hint = data.name, 0, [], ""
-        time = next(iter(contract.names("time")), None)
+        time = next((name for name in contract.names("time") if name in current), None)
     if len(current) < settings.monitoring.min_rows:
         needed = f"{settings.monitoring.min_rows} (monitoring.min_rows in config/shared.yml)"
         raise Problem(
@@ -250,9 +252,12 @@ def decide(judged: Sequence[Judged]) -> Action:
 
 
 def write(folder: Path, watched: Watched, findings: Findings, judged: list[Judged], scenario: Scenario) -> Action:
-    """Write metrics.json and report.html into `folder`; returns the action."""
+    """Write metrics.json, report.html and, if there are rows for review, REVIEW into `folder`; returns the action."""
     action = decide(judged)
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / REVIEW).unlink(missing_ok=True)
+    if findings.review is not None and len(findings.review):
+        findings.review.to_parquet(folder / REVIEW, index=False)
     record = {
         **watched.facts,
         "action": action,

@@ -40,7 +40,9 @@ DTYPES: dict[str, Any] = {
     "integer": float,
     "number": float,
     "datetime": "datetime64[us]",
+    "bytes": object,  # as base64 text
 }
+WRITTEN_AS: dict[str, str] = {"datetime": " ISO 8601, without time zone.", "bytes": " As base64 text."}
 YEARS = range(1678, 2262)  # what pandas can hold
 
 
@@ -304,8 +306,8 @@ def describe(run: Callable[..., Any], service: Service, folder: Path) -> None:
 
 
 def _schema(column: Column) -> dict[str, Any]:
-    kind = "string" if column.type == "datetime" else column.type
-    text = column.description + (" ISO 8601, without time zone." if column.type == "datetime" else "")
+    kind = "string" if column.type in WRITTEN_AS else column.type
+    text = column.description + WRITTEN_AS.get(column.type, "")
     limits = {
         "description": text.strip(),
         "minimum": column.min,

@@ -1,0 +1,93 @@
+"""The human in the loop: which images go to people, and what becomes of their labels. Behind `mlops label`."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from mlops_runtime.errors import Problem
+
+from . import annotations, data, images, masks, review
+
+IMAGES = "images"  # subfolder of an export
+CHOSEN = "chosen.parquet"  # the images of an export, for the way back
+
+
+def file(kind: str) -> str:
+    """The name of the file for the labelling tool."""
+    return f"to-label{annotations.SUFFIXES[kind]}"
+
+
+def export(scored: pd.DataFrame, folder: Path, kind: str, count: int) -> pd.DataFrame:
+    """Choose `count` images and write them with the labelling tool's file; returns them.
+
+    `scored` has the columns image_id and image and the model's outputs, or is what `review.find` returned.
+    """
+    if count < 1:
+        raise Problem(f"--count {count}: give at least 1.")
+    if data.ID not in scored:
+        raise Problem(f"the images have no column {data.ID}: without it labels cannot find their way back.")
+    found = scored if review.URGENCY in scored else review.find(scored)
+    found = found[found["prediction"].notna()]
+    if found.empty:
+        raise Problem("there is no image to label: the model is sure of all, and they are like those that it knows.")
+    chosen = review.choose(found.reset_index(drop=True), count)
+    (folder / IMAGES).mkdir(parents=True, exist_ok=True)
+    items = []
+    for identifier, value in zip(chosen[data.ID], chosen[data.IMAGE], strict=True):
+        content = images.unpack(value)
+        picture = images.read(content)
+        items.append(annotations.Item(str(identifier), picture.width, picture.height, content=content))
+        name = file_name(str(identifier), content)
+        (folder / IMAGES / name).write_bytes(content)
+    kept = pd.DataFrame({data.ID: [item.image_id for item in items], data.IMAGE: [item.content for item in items]})
+    kept.to_parquet(folder / CHOSEN, index=False)
+    text = annotations.WRITERS[kind]([_renamed(item) for item in items] if kind != "label-studio" else items)
+    (folder / file(kind)).write_text(text, encoding="utf-8", newline="\n")
+    return chosen
+
+
+def _renamed(item: annotations.Item) -> annotations.Item:
+    """With the name of its file in place of its id."""
+    name = f"{IMAGES}/{file_name(item.image_id, item.content)}"
+    return annotations.Item(name, item.width, item.height, item.label, item.regions)
+
+
+def file_name(identifier: str, content: bytes) -> str:
+    """A file name that is legal everywhere."""
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in identifier.rpartition(".")[0])
+    plain = plain or "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in identifier)
+    return f"{plain}-{int(data.chance(identifier, 'file') * 2**32):08x}.{images.media_type(content)[6:]}"
+
+
+def take(path: Path, kind: str, folder: Path, existing: Path) -> tuple[pd.DataFrame, list[str]]:
+    """The exported images with the labels that people gave them, and what is missing or conflicts, by image.
+
+    Returns the columns image_id, image, label and annotations, without images that have a label in one of the Parquet
+    files in `existing`.
+    """
+    if not (folder / CHOSEN).is_file():
+        raise Problem(f"{folder} holds no export: give the folder that `mlops label export` wrote with --exported.")
+    chosen = pd.read_parquet(folder / CHOSEN)
+    ids = {file_name(name, content): name for name, content in zip(chosen[data.ID], chosen[data.IMAGE], strict=True)}
+    labels = annotations.READERS[kind](path.read_text(encoding="utf-8"))
+    faults = list(labels.faults)
+    known: dict[str, annotations.Item] = {}
+    for item in labels.items:
+        name = ids.get(item.image_id.rpartition("/")[2], item.image_id)
+        if name in set(chosen[data.ID]):
+            known[name] = item
+        else:
+            faults.append(f"{item.image_id}: it is not one of the exported images")
+    before = data.told(existing)
+    rows = []
+    for name, content in zip(chosen[data.ID], chosen[data.IMAGE], strict=True):
+        found = known.get(name)
+        if found is None or not (found.label or found.regions):
+            faults.append(f"{name}: it has no label")
+            continue
+        if name in before:
+            faults.append(f"{name}: it has a label already, in {before[name]}")
+            continue
+        regions = masks.dump(found.regions) if found.regions else None
+        rows.append({data.ID: name, data.IMAGE: content, data.LABEL: found.label, data.REGIONS: regions})
+    return pd.DataFrame(rows, columns=[data.ID, data.IMAGE, data.LABEL, data.REGIONS]), faults

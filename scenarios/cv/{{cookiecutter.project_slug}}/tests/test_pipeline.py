@@ -1,0 +1,156 @@
+"""The steps: evaluation, champion, and all of them one after the other."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from mlops_runtime import register, tracking
+from mlops_runtime.config import CohortGate, Shared
+from mlops_runtime.contract import Contract
+from mlops_runtime.errors import Problem
+
+from .conftest import ROOT, SIZE, Tables
+from {{ cookiecutter.package_name }} import data, evaluate, metrics, model, prepare, train
+from {{ cookiecutter.package_name }}.fitting import Settings
+
+
+def damaged(table: data.Table, where: "pd.Series[bool]") -> data.Table:
+    """The same table with the labels of some rows dealt out anew: nobody can predict those."""
+    frame = table.frame.copy()
+    rows = np.flatnonzero(where)
+    frame.loc[rows, "label"] = frame.loc[np.random.default_rng(0).permutation(rows), "label"].to_numpy()
+    return replace(table, frame=frame)
+
+
+@pytest.fixture(scope="module")
+def hopeless(tables: Tables, tmp_path_factory: pytest.TempPathFactory) -> model.Model:
+    """A model that had nothing to learn from."""
+    random = damaged(tables[0], pd.Series(True, index=tables[0].frame.index))
+    return train.train(random, SIZE, Settings(1, 32, 1e-6, 1), tmp_path_factory.mktemp("hopeless"))[0]
+
+
+def test_evaluation(fitted: model.Model, tables: Tables, settings: Shared) -> None:
+    _, test, hard = tables
+    found, prediction = evaluate.evaluate(fitted, test, hard, settings)
+    assert len(prediction) == len(test.frame)
+    assert found.verdict.passed
+    for name in ("accuracy", "hard_accuracy", "log_loss"):
+        (row,) = found.metrics[found.metrics["metric"] == name].to_dict(orient="records")
+        assert row["low"] < row["value"] < row["high"]
+    assert found.cohorts["background"]["images"].sum() == len(test.frame)
+    first = found.conditions.iloc[0]
+    assert first["condition"] == "as they are"
+    assert first["accuracy"] == found.metrics.set_index("metric")["value"]["accuracy"]
+
+
+def test_weak_metric_is_refused(fitted: model.Model, tables: Tables, settings: Shared) -> None:
+    strict = settings.gates.model_validate({**settings.gates.model_dump(), "metrics": {"hard_accuracy": {"min": 2}}})
+    found, _ = evaluate.evaluate(fitted, *tables[1:], settings.model_copy(update={"gates": strict}))
+    assert "hard_accuracy" in found.verdict.refusals[0]
+
+
+def test_damaged_cohort_is_found(fitted: model.Model, tables: Tables, settings: Shared) -> None:
+    _, test, hard = tables
+    broken = damaged(test, test.frame["background"] == "plain")
+    found = [evaluate.evaluate(fitted, table, hard, settings)[0] for table in (test, broken)]
+    before, after = (next(g.value for g in one.verdict.gates if g.name == "cohorts:background") for one in found)
+    assert before is not None
+    assert after is not None
+    assert after > before
+
+
+def test_champion_is_compared_on_the_same_images(
+    fitted: model.Model, hopeless: model.Model, tables: Tables, settings: Shared
+) -> None:
+    better, _ = evaluate.evaluate(fitted, *tables[1:], settings, ("1", hopeless))
+    worse, _ = evaluate.evaluate(hopeless, *tables[1:], settings, ("1", fitted))
+    assert better.verdict.passed
+    assert better.improvement is not None
+    assert better.improvement[1] > 0
+    assert [gate.name for gate in worse.verdict.gates if not gate.passed] == ["champion"]
+
+
+def test_champion_of_other_classes_is_refused(fitted: model.Model, tables: Tables, settings: Shared) -> None:
+    other = replace(fitted, facts=replace(fitted.facts, classes=["cat", "dog", "fox", "owl"]))
+    with pytest.raises(Problem, match=r"version 4, knows the classes cat.*champion to none"):
+        evaluate.evaluate(fitted, *tables[1:], settings, ("4", other))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"columns": ["camera"]}, "'camera' is no column"),
+        ({"min_rows": 10**6}, "no two groups with 1000000 test images"),
+        ({"metric": "luck"}, "'luck' does not exist"),
+    ],
+)
+def test_senseless_cohorts_are_refused(
+    change: dict[str, object], message: str, fitted: model.Model, tables: Tables, settings: Shared
+) -> None:
+    cohorts = CohortGate.model_validate({**settings.gates.cohorts.model_dump(), **change})
+    gates = settings.gates.model_copy(update={"cohorts": cohorts})
+    with pytest.raises(Problem, match=message):
+        evaluate.evaluate(fitted, *tables[1:], settings.model_copy(update={"gates": gates}))
+
+
+def test_steps_run_one_after_the_other(
+    raw: Path, settings: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{(tmp_path / 'mlflow.db').as_posix()}")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "test")
+    monkeypatch.setenv(train.CHECKPOINTS, str(tmp_path / "checkpoints"))
+    shared = tmp_path / "shared.yml"
+    shared.write_text(yaml.safe_dump(settings.model_dump(mode="json")), encoding="utf-8")
+    folders = {name: tmp_path / name for name in ("train", "test", "model", "evaluation")}
+
+    def run(step: object, *arguments: object) -> None:
+        monkeypatch.setattr(sys, "argv", ["step", *map(str, arguments)])
+        step.main()  # type: ignore[attr-defined]  # every step has one
+
+    run(prepare, "--raw-data", raw, "--contract", ROOT / "data" / "contract.yml", "--test-fraction", 0.3,
+        "--hold-out", "background=tiles", "--train-data", folders["train"], "--test-data", folders["test"])  # fmt: skip
+    run(train, "--train-data", folders["train"], "--image-size", 16, "--epochs", 1, "--batch-size", 32,
+        "--learning-rate", 0.001, "--processes", 1, "--seed", 0, "--model", folders["model"])  # fmt: skip
+    run(evaluate, "--test-data", folders["test"], "--model", folders["model"], "--config", shared,
+        "--champion", "latest", "--evaluation", folders["evaluation"])  # fmt: skip
+
+    found = json.loads((folders["evaluation"] / "metrics.json").read_text(encoding="utf-8"))
+    assert found["data_version"] == data.version(raw)
+    assert found["champion"] is None
+    page = (folders["evaluation"] / "report.html").read_text(encoding="utf-8")
+    assert page.count("<svg") >= 3
+    assert not [word for word in ("<script", "src=", "@import") if word in page]
+    reference = pd.read_parquet(folders["evaluation"] / "reference.parquet")
+    fitted = model.load(tracking.model_data(folders["model"]))
+    test = data.Table.load(folders["test"]).frame
+    pd.testing.assert_frame_equal(fitted.predict(test), reference[list(fitted.predict(test))])
+    assert data.IMAGE not in reference
+    served = Contract.load(tracking.model_data(folders["model"]) / "inputs.yml")
+    assert served.names("feature") == fitted.inputs
+
+    registered = register.register(folders["model"], folders["evaluation"], "test")
+    assert evaluate.load_champion("test", "latest") is not None
+    assert evaluate.load_champion("test", str(registered["version"])) is not None
+    assert evaluate.load_champion("test", "none") is None
+    with pytest.raises(Problem, match="no such version"):
+        evaluate.load_champion("test", "99")
+
+
+def test_metrics_agree_with_their_definitions() -> None:
+    frame = pd.DataFrame({"label": ["a", "b", "b", "new"]})
+    prediction = pd.DataFrame({"prediction": ["a", "a", "b", "b"], "probability_a": [0.9, 0.6, 0.2, 0.3]})
+    prediction["probability_b"] = 1 - prediction["probability_a"]
+    found = metrics.outcome(frame, prediction)
+    assert metrics.METRICS["accuracy"](found) == 0.5
+    assert metrics.METRICS["balanced_accuracy"](found) == pytest.approx((1 + 1 / 2) / 2)
+    np.testing.assert_allclose(metrics.loss(found)[:3], -np.log([0.9, 0.4, 0.8]))
+    assert metrics.loss(found)[3] > 20
+    table = metrics.per_class(found).set_index("class")
+    assert table["precision"].tolist() == [0.5, 0.5]
+    assert metrics.calibration_error(found, bins=1) == pytest.approx(abs((0.9 + 0.6 + 0.8 + 0.7) / 4 - 0.5))

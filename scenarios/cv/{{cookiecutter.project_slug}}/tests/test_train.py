@@ -1,0 +1,152 @@
+"""Training gives the same however it is run: again, interrupted, by two processes; and the graph is the network."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mlops_runtime import tracking
+from mlops_runtime.errors import Problem
+
+from .conftest import ROOT, SIZE, Tables
+from {{ cookiecutter.package_name }} import data, embeddings, fitting, model, train
+from {{ cookiecutter.package_name }}.network import Network, loss, targets
+
+SHORT = fitting.Settings(epochs=3, batch_size=16, learning_rate=0.002, seed=0)
+TOLERANCE = 2e-3  # of probabilities: two processes add the same numbers in another order, and steps amplify it
+
+
+@pytest.fixture(scope="module")
+def few(tables: Tables) -> data.Table:
+    """Few images."""
+    return data.Table(tables[0].frame.head(80), tables[0].contract, tables[0].version)
+
+
+@pytest.fixture(scope="module")
+def short(few: data.Table, tmp_path_factory: pytest.TempPathFactory) -> model.Model:
+    """The model after three epochs on them."""
+    return train.train(few, SIZE, SHORT, tmp_path_factory.mktemp("short"))[0]
+
+
+def probabilities(fitted: model.Model, table: data.Table) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    return fitted.predict(table.frame)[fitted.answers[2:]].to_numpy(float)
+
+
+def test_it_learns(fitted: model.Model, tables: Tables) -> None:
+    found = fitted.predict(tables[1].frame)
+    assert (found["prediction"] == tables[1].frame["label"]).mean() > 0.5
+
+
+def test_the_same_again(short: model.Model, few: data.Table, tmp_path: Path) -> None:
+    again, history = train.train(few, SIZE, SHORT, tmp_path)
+    assert again.graph == short.graph
+    assert len(history) == SHORT.epochs
+    assert history[-1]["loss"] < history[0]["loss"]
+
+
+def test_an_interrupted_training_goes_on(
+    short: model.Model,
+    few: data.Table,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    save = fitting.save
+
+    def interrupted(path: Path, network: object, optimizer: object, state: fitting.State, best: object) -> None:
+        save(path, network, optimizer, state, best)  # type: ignore[arg-type]  # passed on as they came
+        if state.epoch == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "save", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train.train(few, SIZE, SHORT, tmp_path)
+    resumed, history = train.train(few, SIZE, SHORT, tmp_path)
+    assert "resumed after epoch 2" in capsys.readouterr().out
+    assert len(history) == 3
+    assert resumed.graph == short.graph
+    assert not list(tmp_path.iterdir()), "what is finished is not resumed"
+
+
+def test_two_processes_give_the_same(short: model.Model, few: data.Table, tmp_path: Path) -> None:
+    few.save(tmp_path / "data")
+    names = {"image-size": SIZE, "epochs": SHORT.epochs, "batch-size": SHORT.batch_size, "processes": 2,
+             "learning-rate": SHORT.learning_rate, "seed": SHORT.seed, "train-data": tmp_path / "data",
+             "model": tmp_path / "model"}  # fmt: skip
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "src"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{(tmp_path / 'mlflow.db').as_posix()}",
+        "MLFLOW_EXPERIMENT_NAME": "test",
+        train.CHECKPOINTS: str(tmp_path / "checkpoints"),
+    }
+    options = [text for name, value in names.items() for text in (f"--{name}", str(value))]
+    done = subprocess.run(
+        [sys.executable, "-m", train.__name__, *options], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    shared = model.load(tracking.model_data(tmp_path / "model"))
+    np.testing.assert_allclose(probabilities(shared, few), probabilities(short, few), atol=TOLERANCE)
+
+
+def test_it_stops_when_it_no_longer_gets_better(few: data.Table, tmp_path: Path) -> None:
+    examples = fitting.Examples(few.pixels(SIZE)[:64], targets(few, SIZE)[:64])
+    settings = fitting.Settings(epochs=20, batch_size=64, learning_rate=1e-12, seed=0)
+    torch.manual_seed(0)
+    frozen = fitting.fit(Network(4), loss, examples, examples, settings, tmp_path / "checkpoint.npz")
+    assert len(frozen) < settings.epochs
+
+
+@pytest.mark.parametrize(
+    ("settings", "processes", "message"),
+    [
+        (fitting.Settings(0, 32, 0.1, 0), 1, "at least 1"),
+        (fitting.Settings(1, 32, 0.1, 0), 3, "3 processes"),
+        (fitting.Settings(1, 512, 0.1, 0), 1, "fewer than batch_size"),
+    ],
+)
+def test_senseless_settings_are_refused(settings: fitting.Settings, processes: int, message: str) -> None:
+    with pytest.raises(Problem, match=message):
+        fitting.check(settings, 100, processes)
+
+
+def test_augmentation_turns_masks_with_images() -> None:
+    pixels = torch.zeros(8, 3, 6, 6)
+    pixels[:, :, 1, 2] = 1
+    turned, masks = fitting.augment(pixels, pixels[:, 0].long(), np.arange(8), np.tile([1.0, 0.0], (8, 1)))
+    assert torch.equal(turned[:, 0].long(), masks)
+    assert len({tuple(one.nonzero()[0].tolist()) for one in masks}) == 8
+
+
+def test_the_graph_does_what_the_network_does(tables: Tables) -> None:
+    torch.manual_seed(1)
+    network = Network(4).eval()
+    exported = train.Exported(network, 1.7).eval()
+    pixels = tables[1].pixels(SIZE)[:33]
+    with torch.no_grad():
+        expected = [part.numpy() for part in exported(torch.from_numpy(pixels))]
+    space = embeddings.learn(np.random.default_rng(0).normal(size=(50, expected[1].shape[1])), np.arange(50) % 4)
+    saved = model.build(train.export(exported, SIZE), model.Facts(tables[1].classes, SIZE, space, {}))
+    found = saved.session.run(None, {"images": pixels})
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
+    np.testing.assert_allclose(found[1], expected[1], atol=1e-4)
+
+
+def test_calibration_cools_what_is_too_sure(tables: Tables) -> None:
+    class Sure(torch.nn.Module):  # type: ignore[misc]  # PyTorch is used without its types
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.ones(()))
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            logits = torch.zeros(len(x), 4)
+            logits[:, 0] = 20 * self.scale
+            return logits, logits
+
+    examples = fitting.Examples(tables[1].pixels(SIZE), targets(tables[1], SIZE))
+    assert train.calibrate(Sure(), examples) == pytest.approx(train.TEMPERATURES.max())
