@@ -47,7 +47,8 @@ class Scenario:
     def measure(self, watched: monitoring.Watched) -> Findings:
         found = drift.compare_columns(watched.reference, watched.current, ["x", "kind"])
         details = {"inputs": [monitoring.summary(one) for one in found], "nothing": float("nan"), "rows": np.int64(3)}
-        return Findings([monitoring.drift_signal("data_drift", found)], details, {"data": found})
+        files = {"review.jsonl": watched.current.head(2)}
+        return Findings([monitoring.drift_signal("data_drift", found)], details, {"data": found}, files)
 
     def illustrate(self, report: Report, findings: Findings) -> None:
         for one in findings.evidence["data"]:
@@ -132,6 +133,7 @@ def test_report_and_metrics(project: Path, shift: float, action: str) -> None:
     html = (project / "out/report.html").read_text(encoding="utf-8")
     assert monitoring.ADVICE[judged[0].action if action != "none" else "none"] in html
     assert html.count("<svg") == 2
+    assert len((project / "out/review.jsonl").read_text(encoding="utf-8").splitlines()) == 2
 
 
 def test_a_file_gets_its_predictions_and_types(project: Path) -> None:

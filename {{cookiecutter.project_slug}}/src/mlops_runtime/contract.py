@@ -37,6 +37,7 @@ class Column(Section):
     min: float | None = None
     max: float | None = None
     values: list[str | int | bool] | None = None
+    min_length: int = 0  # of text, without the white space around it
     max_length: int = 256
 
 
@@ -102,6 +103,8 @@ class Contract(Section):
                 checks.append(
                     pa.Check.str_length(max_value=column.max_length, error=f"at most {column.max_length} characters")
                 )
+                if column.min_length:
+                    checks.append(_visible(column.min_length))
             dtype = {"string": "str", "integer": "int64", "number": "float64", "boolean": "bool"}.get(
                 column.type, "datetime64[ns]"
             )
@@ -150,6 +153,13 @@ def _describe(cases: "pd.DataFrame") -> str:
     return "\n".join(lines)
 
 
+def _visible(least: int) -> Any:
+    import pandera.pandas as pa
+
+    said = f"at least {least} characters besides white space around them"
+    return pa.Check(lambda values: values.str.strip().str.len() >= least, error=said)
+
+
 def _rule(name: str) -> str:
     if name == "not_nullable":
         return "must not be null"
@@ -179,6 +189,8 @@ def _string(column: Column, value: object) -> str | None:
         return f"must be text, not {_kind(value)}"
     if len(value) > column.max_length:
         return f"has {len(value)} characters, at most {column.max_length} are allowed"
+    if column.min_length and len(value.strip()) < column.min_length:
+        return f"needs at least {column.min_length} characters besides white space around them"
     return _allowed(column, value)
 
 
