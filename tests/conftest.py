@@ -17,7 +17,7 @@ from filelock import FileLock
 
 TEMPLATE = Path(__file__).resolve().parents[1]
 SLUG_FOLDER = "{{cookiecutter.project_slug}}"
-TASKS = {"classical": ["classification", "regression", "forecasting"]}
+TASKS = {"classical": ["classification", "regression", "forecasting"], "nlp": ["text-classification"]}
 ALL_TASKS = [(scenario, task) for scenario, tasks in TASKS.items() for task in tasks]
 
 Bake = Callable[..., Path]
