@@ -96,8 +96,9 @@ pyplot.show()
 # For each intent the words whose share of texts is highest above that in all others.
 
 # %%
-presence = pd.DataFrame({word: [word in text for text in map(set, map(words, tickets["text"]))] for word in counts})
-presence = presence.loc[:, presence.sum() >= 20]
+sets = [set(words(text)) for text in tickets["text"]]
+frequent = [word for word, count in counts.items() if count >= 20]
+presence = pd.DataFrame({word: [word in found for found in sets] for word in frequent})
 for intent, rows in presence.groupby(tickets["intent"].to_numpy()):
     lead = (rows.mean() - presence.drop(rows.index).mean()).nlargest(8)
     print(f"{intent}: {', '.join(lead.index)}")

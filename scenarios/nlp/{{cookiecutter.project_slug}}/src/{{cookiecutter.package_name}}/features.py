@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from threadpoolctl import threadpool_limits
 
 from .text import clean, words
 
@@ -36,6 +37,11 @@ def terms(text: str) -> list[str]:
     return [*found, *pairs, *pieces]
 
 
+def presence(texts: Sequence[str]) -> sparse.csr_matrix:
+    """Which words each text has, among all words of these texts: (texts, words) of 0 and 1."""
+    return CountVectorizer(analyzer=lambda text: words(clean(text)), binary=True, min_df=MIN_TEXTS).fit_transform(texts)
+
+
 class Features:
     """TF-IDF of terms, and their projection to embeddings."""
 
@@ -54,7 +60,8 @@ class Features:
         vectorizer = TfidfVectorizer(analyzer=terms, min_df=MIN_TEXTS, max_features=TERMS, sublinear_tf=True)
         matrix = vectorizer.fit_transform(texts)
         dimensions = min(DIMENSIONS, matrix.shape[1] - 1)
-        projection = TruncatedSVD(dimensions, random_state=seed).fit(matrix).components_.T.astype(np.float32)
+        with threadpool_limits(1):  # more threads give other last digits on another machine
+            projection = TruncatedSVD(dimensions, random_state=seed).fit(matrix).components_.T.astype(np.float32)
         known = {word for text in texts for word in words(clean(text))}
         return cls(list(vectorizer.get_feature_names_out()), vectorizer.idf_, projection, known)
 

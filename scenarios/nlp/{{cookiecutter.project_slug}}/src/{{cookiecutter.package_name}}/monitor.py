@@ -15,6 +15,7 @@ import pandas as pd
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
+from threadpoolctl import threadpool_limits
 
 from mlops_runtime import drift, monitoring
 from mlops_runtime.contract import Column
@@ -23,7 +24,7 @@ from mlops_runtime.monitoring import Findings, Signal, Watched
 from mlops_runtime.report import Report
 
 from . import metrics, review
-from .features import Features
+from .features import presence
 from .tables import TEXT, cleaned
 from .text import words
 
@@ -57,7 +58,7 @@ def measure(watched: Watched) -> Findings:
     scores = compare_scores(watched)
     cohorts = compare_cohorts(watched)
     texts = [sample(frame) for frame in (before, now)]
-    by_words = tell_apart(Features.fit(texts[0] + texts[1], seed=0).transform, *texts)
+    by_words = tell_apart(presence, *texts)
     by_embeddings = tell_apart(watched.model.embed, *texts)
 
     refused = watched.refused / (watched.refused + len(now))
@@ -96,7 +97,8 @@ def tell_apart(vectors: Callable[[list[str]], Any], before: list[str], now: list
     order = np.random.default_rng(0).permutation(old + new)  # folds without an order in time
     points, truth = vectors(before + now)[order], np.repeat([0, 1], [old, new])[order]
     classifier = LogisticRegression(class_weight="balanced", max_iter=500)
-    guessed = cross_val_predict(classifier, points, truth, cv=5, method="predict_proba")[:, 1]
+    with threadpool_limits(1):
+        guessed = cross_val_predict(classifier, points, truth, cv=5, method="predict_proba")[:, 1]
     area = stats.mannwhitneyu(guessed[truth == 1], guessed[truth == 0]).statistic / (old * new)
     chance = stats.norm.ppf(1 - FALSE_ALARMS) * np.sqrt((old + new + 1) / (12 * old * new))
     return float(2 * area - 1) if area - 0.5 > chance else 0.0
