@@ -22,7 +22,8 @@ from .conftest import ALL_TASKS, TEMPLATE, Environment
 pytestmark = pytest.mark.full
 Baked = Callable[[str], Path]
 TASKS = [task for _, task in ALL_TASKS]
-DATA = {"forecasting": "departures"}
+FLIGHTS = "data/flights-new.parquet"
+NEW = {"forecasting": "data/departures-new.parquet", "text-classification": "data/tickets-new.jsonl"}
 ACTION_NEEDED = 1
 
 
@@ -77,6 +78,9 @@ def test_run(used: Callable[[str], Path], installed: Environment, task: str) -> 
         ("regression", "family=bayesian_ridge"),
         ("forecasting", "family=arima"),
         ("forecasting", "family=lstm"),
+        ("text-classification", "target=sentiment"),
+        ("text-classification", "target=language"),
+        ("text-classification", "family=transformer"),
     ],
 )
 def test_other_settings(baked: Baked, installed: Environment, task: str, setting: str, tmp_path: Path) -> None:
@@ -87,7 +91,7 @@ def test_other_settings(baked: Baked, installed: Environment, task: str, setting
     shared_settings.write_text(re.sub(r"max_gap: [\d.]+", "max_gap: 10", text), encoding="utf-8")
     said = installed.mlops("run", "--set", setting, "--set", "trials=1", cwd=root).stdout
     assert "Registered taxi-fares version 1." in said
-    new = f"data/{DATA.get(task, 'flights')}-new.parquet"
+    new = NEW.get(task, FLIGHTS)
     installed.mlops("score", new, "--output", tmp_path / "scored.csv", cwd=root)
     installed.mlops("monitor", "--data", new, cwd=root, check=False)
     metrics = json.loads((root / ".mlops/monitor/metrics.json").read_text(encoding="utf-8"))
@@ -103,7 +107,7 @@ def test_a_worse_candidate_is_refused(
     # MLflow records absolute places, so the copy starts with a registry of its own.
     shutil.rmtree(root / ".mlops")
     installed.mlops("run", cwd=root)
-    worse = {"classification": "linear", "regression": "quantile", "forecasting": "seasonal_naive"}[task]
+    worse = {"classification": "linear", "regression": "quantile", "forecasting": "seasonal_naive"}.get(task, "naive_bayes")
     done = installed.mlops("run", "--set", f"family={worse}", "--set", "trials=1", cwd=root, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Not registered:" in done.stderr
@@ -230,11 +234,11 @@ def test_score_and_monitor_new_data(
     used: Callable[[str], Path], installed: Environment, task: str, tmp_path: Path
 ) -> None:
     root = used(task)
-    name = DATA.get(task, "flights")
+    new = NEW.get(task, FLIGHTS)
     scored = tmp_path / "scored.csv"
-    installed.mlops("score", f"data/{name}-new.parquet", "--output", scored, cwd=root)
+    installed.mlops("score", new, "--output", scored, cwd=root)
     assert len(scored.read_text(encoding="utf-8").splitlines()) > 10
-    done = installed.mlops("monitor", "--data", f"data/{name}-new.parquet", cwd=root, check=False)
+    done = installed.mlops("monitor", "--data", new, cwd=root, check=False)
     assert done.returncode == ACTION_NEEDED, done.stdout + done.stderr
     assert re.search(r"Action: (retrain|investigate)", done.stdout)
     metrics = json.loads((root / ".mlops/monitor/metrics.json").read_text(encoding="utf-8"))
@@ -250,8 +254,8 @@ def test_reports_in_a_browser(used: Callable[[str], Path], installed: Environmen
     from selenium import webdriver
 
     root = used(task)
-    name = DATA.get(task, "flights")
-    installed.mlops("monitor", "--data", f"data/{name}-new.parquet", cwd=root, check=False)
+    new = NEW.get(task, FLIGHTS)
+    installed.mlops("monitor", "--data", new, cwd=root, check=False)
     reports = [
         *root.glob(".mlops/steps/evaluate/*/outputs/evaluation/report.html"),
         root / ".mlops/monitor/report.html",

@@ -50,6 +50,10 @@ def test_files(baked: Baked, task: str) -> None:
     outside_code = {name for name in names if not name.startswith(("src/", "tests/"))} - {".cruft.json"}
     data = {
         "forecasting": ["data/departures.parquet", "data/departures-new.parquet", "mlops/azureml/data/departures.yml"],
+        "text-classification": [
+            *(f"data/tickets{part}.jsonl" for part in ("", "-hard", "-new")),
+            "mlops/azureml/data/tickets.yml",
+        ],
     }.get(task, ["data/flights.parquet", "data/flights-new.parquet", "mlops/azureml/data/flights.yml"])
     assert outside_code == {*EVERYWHERE, *data}
     assert {name.split("/")[1] for name in names if name.startswith("src/")} == {"taxi_fares", "mlops_runtime"}
@@ -88,13 +92,17 @@ def test_no_empty_folders_and_plain_modes(baked: Baked, task: str) -> None:
             assert not path.stat().st_mode & 0o111, f"{path} is executable"
 
 
+NLP = ["tokenizer", "onnx", "tickets", "transformer"]
+
+
 @pytest.mark.parametrize("task", task_ids)
 def test_no_trace_of_other_tasks(baked: Baked, task: str) -> None:
     root = baked(task)
     words = {
-        "classification": ["forecasting", "statsmodels", "air_time_"],
-        "regression": ["forecasting", "statsmodels", "multi-label", "predict_proba"],
-        "forecasting": ["flights.parquet", "arrival_late", "predict_proba"],
+        "classification": [*NLP, "forecasting", "statsmodels", "air_time_"],
+        "regression": [*NLP, "forecasting", "statsmodels", "multi-label", "predict_proba"],
+        "forecasting": [*NLP, "flights.parquet", "arrival_late", "predict_proba"],
+        "text-classification": ["flights", "departures", "lightgbm", "fairlearn", "statsmodels", "skops", "regression on"],
     }[task]
     for path in files(root):
         if path.suffix in BINARY or "mlops_runtime" in path.parts or path.name in ("README.md", ".cruft.json"):

@@ -15,7 +15,7 @@ from mlops_runtime.monitoring import Judged, Watched
 from mlops_runtime.tracking import Version
 
 from .conftest import ROOT, Tables
-from {{ cookiecutter.package_name }} import data, model, monitor, review, tables
+from {{ cookiecutter.package_name }} import data, metrics, model, monitor, review, tables
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -135,7 +135,7 @@ def test_what_people_should_read(unchanged: Watched, production: pd.DataFrame) -
     assert proposed["text"].is_unique
     assert not proposed["text"].str.contains("@").any()
     assert (proposed["confidence"] <= 1).all()
-    assert proposed["confidence"].mean() < monitor.metrics.confidence(watched.current[watched.outputs]).mean()
+    assert proposed["confidence"].mean() < metrics.confidence(watched.current[watched.outputs]).mean()
 
 
 def test_unlike_points_are_chosen() -> None:

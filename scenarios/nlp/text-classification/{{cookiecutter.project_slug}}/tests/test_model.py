@@ -26,10 +26,10 @@ def accuracy(fitted: model.Model, table: Table) -> float:
     return metrics.METRICS["accuracy"](metrics.outcome(table.targets, fitted.predict(table.inputs)))
 
 
-@pytest.mark.parametrize("family", ["linear", pytest.param("transformer", marks=needs_extra)])
+@pytest.mark.parametrize("family", ["naive_bayes", "linear", pytest.param("transformer", marks=needs_extra)])
 def test_family(family: str, tables: Tables, tmp_path: Path) -> None:
     train, test, hard = tables
-    fitted = model.fit(train, test, family, {} if family == "linear" else QUICK, seed=0)
+    fitted = model.fit(train, test, family, QUICK if family == "transformer" else {}, seed=0)
     prediction = fitted.predict(test.inputs)
     probabilities = prediction.filter(like="probability_").to_numpy()
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-4)

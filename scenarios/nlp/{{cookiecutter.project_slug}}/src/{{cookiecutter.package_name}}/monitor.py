@@ -75,11 +75,24 @@ def measure(watched: Watched) -> Findings:
     details: dict[str, Any] = {name: table.to_dict(orient="records") for name, table in tables.items()}
     details["predictions"] = [monitoring.summary(one) for one in predictions]
     signals = [replace(signal, advice=ADVICE[signal.name]) for signal in signals]
-    keys = [name for name in watched.contract.names("id", "cohort") if name in now]
-    ids = {name: "Int64" for name in keys if watched.contract.columns[name].type == "integer"}
-    proposed = review.choose(watched.model, now[[*keys, TEXT]].astype(ids), now[watched.outputs], REVIEW)
+    proposed = review.choose(watched.model, as_rows(watched), now[watched.outputs], REVIEW)
     evidence = {**tables, "predictions": predictions, "watched": watched, "review": proposed}
     return Findings(signals, details, evidence, {"review.jsonl": proposed})
+
+
+def as_rows(watched: Watched) -> pd.DataFrame:
+    """The new texts with all that a row of the training data needs, but the target, where it is known."""
+    frame, contract = watched.current, watched.contract
+    if watched.time == "request_time":  # collected requests: they came when they came
+        moments = frame["request_time"].dt.tz_localize(None)
+        frame = frame.assign(**dict.fromkeys(contract.names("time"), moments))
+    rows = frame[[name for name in contract.names("id", "time", "cohort", "feature") if name in frame]].copy()
+    for name in rows:
+        if contract.columns[str(name)].type == "integer":
+            rows[name] = rows[name].astype("Int64")
+        elif contract.columns[str(name)].type == "datetime":
+            rows[name] = rows[name].dt.strftime("%Y-%m-%dT%H:%M:%S")
+    return rows
 
 
 def sample(frame: pd.DataFrame) -> list[str]:

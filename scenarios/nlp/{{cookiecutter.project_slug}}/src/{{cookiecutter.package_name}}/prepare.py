@@ -13,9 +13,11 @@ from .tables import Table
 def prepare(
     raw_data: Path, hard_data: Path, contract: Contract, target: str, test_fraction: float
 ) -> tuple[Table, Table, Table]:
-    """The training, the test and the hard table. Columns that the contract does not name are left out."""
+    """The training, the test and the hard table. Columns that the contract does not name and
+    texts without a label are left out."""
     contract = tables.for_target(contract, target)
-    frame, hard = (tables.cleaned(data.load(path, contract)) for path in (raw_data, hard_data))
+    labelled = (data.load(path, contract).dropna(subset=[target]) for path in (raw_data, hard_data))
+    frame, hard = (tables.cleaned(rows.reset_index(drop=True)) for rows in labelled)
     version = tables.version(raw_data, hard_data)
     train, test = tables.split(frame, tables.time_column(contract), test_fraction)
     return Table(train, contract, version), Table(test, contract, version), Table(hard, contract, version)

@@ -16,7 +16,8 @@ PERSONAL = {
     "<phone>": re.compile(r"(?<![\w.-])(?:\+|00)\d{1,3}(?:[ /-]?\d{2,}){2,}\b"),
 }
 # Written like quotes and dashes, read like quotes and dashes.
-FOLDED = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "„": '"', "–": "-", "—": "-", "\u00ad": None})
+FOLDED = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "„": '"', "–": "-", "—": "-"})
+INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}  # Unicode categories: controls, formats, surrogates, private, unassigned
 WORD = re.compile(r"<[a-z]+>|\w+(?:['-]\w+)*|[^\w\s]")
 # A sentence ends at . ! ? … with closing quotes, before a space and something that can start a sentence.
 SENTENCE_END = re.compile(r"""(?<=[.!?…])["')\]]*\s+(?=["'(\[¿¡]*[\w<])|\n{2,}""")
@@ -39,9 +40,10 @@ def normalize(text: str) -> str:
 
     Idempotent: normalizing twice changes nothing more.
     """
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).translate(FOLDED))
-    visible = (c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn") else "" for c in text)
-    lines = (" ".join(line.split()) for line in "".join(visible).splitlines())
+    text = unicodedata.normalize("NFKC", text).translate(FOLDED)
+    visible = (c for c in text if c in "\r\n\t" or unicodedata.category(c) not in INVISIBLE)
+    text = unicodedata.normalize("NFKC", "".join(visible))  # again: an accent may have met its letter by now
+    lines = (" ".join(line.split()) for line in text.splitlines())
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 

@@ -44,6 +44,7 @@ class Family:
 
 
 FAMILIES = {
+    "naive_bayes": Family(),
     "linear": Family({"C": [1.0, 3.0, 30.0, 100.0]}),
     "transformer": Family({"width": [64, 128], "layers": [1, 2, 3], "learning_rate": [1e-3, 3e-3]}, refit=False),
 }
@@ -126,6 +127,8 @@ def fit(
     reader: Reader
     if family == "linear":
         reader = Linear.fit(features, texts, numbers, len(classes), parameters)
+    elif family == "naive_bayes":
+        reader = Linear.count(features, texts, numbers)
     else:
         transformer = _transformer()
         inner = held_out.frame[held_out.targets.iloc[:, 0].isin(classes)]
@@ -140,7 +143,8 @@ def load(folder: Path) -> Model:
     """Read a model that `Model.save` wrote."""
     facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     features = Features.load(folder)
-    reader = Linear.load(folder, features) if facts["family"] == "linear" else _transformer().Transformer.load(folder)
+    linear = facts["family"] != "transformer"
+    reader = Linear.load(folder, features) if linear else _transformer().Transformer.load(folder)
     return Model(reader, features, **facts)
 
 
