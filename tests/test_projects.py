@@ -24,6 +24,12 @@ Baked = Callable[[str], Path]
 TASKS = [task for _, task in ALL_TASKS]
 FLIGHTS = "data/flights-new.parquet"
 NEW = {"forecasting": "data/departures-new.parquet", "text-classification": "data/tickets-new.jsonl"}
+WORSE = {  # a family that cannot beat the default one
+    "classification": "linear",
+    "regression": "quantile",
+    "forecasting": "seasonal_naive",
+    "text-classification": "naive_bayes",
+}
 ACTION_NEEDED = 1
 
 
@@ -107,7 +113,7 @@ def test_a_worse_candidate_is_refused(
     # MLflow records absolute places, so the copy starts with a registry of its own.
     shutil.rmtree(root / ".mlops")
     installed.mlops("run", cwd=root)
-    worse = {"classification": "linear", "regression": "quantile", "forecasting": "seasonal_naive"}.get(task, "naive_bayes")
+    worse = WORSE[task]
     done = installed.mlops("run", "--set", f"family={worse}", "--set", "trials=1", cwd=root, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Not registered:" in done.stderr

@@ -92,7 +92,7 @@ def test_no_empty_folders_and_plain_modes(baked: Baked, task: str) -> None:
             assert not path.stat().st_mode & 0o111, f"{path} is executable"
 
 
-NLP = ["tokenizer", "onnx", "tickets", "transformer"]
+NLP = ["tokenizer", "onnx", "tickets", "mlops label"]
 
 
 @pytest.mark.parametrize("task", task_ids)
@@ -102,7 +102,7 @@ def test_no_trace_of_other_tasks(baked: Baked, task: str) -> None:
         "classification": [*NLP, "forecasting", "statsmodels", "air_time_"],
         "regression": [*NLP, "forecasting", "statsmodels", "multi-label", "predict_proba"],
         "forecasting": [*NLP, "flights.parquet", "arrival_late", "predict_proba"],
-        "text-classification": ["flights", "departures", "lightgbm", "fairlearn", "statsmodels", "skops", "regression on"],
+        "text-classification": ["flights", "departures", "lightgbm", "fairlearn", "statsmodels", "skops"],
     }[task]
     for path in files(root):
         if path.suffix in BINARY or "mlops_runtime" in path.parts or path.name in ("README.md", ".cruft.json"):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,11 @@ SUFFIX = ".jsonl"  # of the sample's files
 
 def load(path: Path, contract: Contract) -> pd.DataFrame:
     """A .jsonl, .csv or .parquet file: the contract's columns with its types; ContractError says what breaks it."""
-    return contract.validate_table(read_table(path), source=path.name)
+    frame = read_table(path)
+    for name in set(contract.names("time")) & set(frame.columns):
+        with suppress(ValueError):  # what is no moment is for the contract to name
+            frame[name] = pd.to_datetime(frame[name], format="ISO8601")  # with or without seconds, row by row
+    return contract.validate_table(frame, source=path.name)
 
 
 def write(path: Path, tickets: Sequence[Mapping[str, Any]]) -> None:
