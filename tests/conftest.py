@@ -161,7 +161,7 @@ def installed(shared: Path, baked: Callable[[str], Path]) -> Environment:
         *requirements_of(baked("classification")),
         *requirements_of(baked("regression")),
         *requirements_of(baked("forecasting"), "statsmodels", "lstm"),
-        *requirements_of(baked("text-classification"), "transformer"),
+        *requirements_of(baked("text-classification"), "transformer", "hub"),
         "torch==2.13.0",
     }
     return install(shared / "installed", sorted(needed))

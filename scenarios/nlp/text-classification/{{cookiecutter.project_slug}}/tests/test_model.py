@@ -3,6 +3,7 @@
 import importlib.util
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -100,6 +101,26 @@ def test_the_tokenizer_is_learnt_and_keeps_places(tables: Tables, tmp_path: Path
     text, offsets = texts[0], first.offsets[0]
     assert "".join(text[start:end] for start, end in offsets) == "".join(text.split())
     assert len(offsets) < len(text) / 2, "frequent words are one piece"
+
+
+@needs_extra
+@pytest.mark.skipif(not importlib.util.find_spec("transformers"), reason="needs the extra hub")
+def test_a_pretrained_model_is_the_base(tables: Tables, tmp_path: Path) -> None:
+    """A model in a folder, as Hugging Face's library saves it; this one knows nothing yet."""
+    from {{ cookiecutter.package_name }}.tokenizer import Pieces
+
+    hub: Any = importlib.import_module("transformers")  # used without its types
+    pieces = Pieces.train(tables[0].frame["text"].tolist())
+    shape = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    wrapped = hub.PreTrainedTokenizerFast(tokenizer_object=pieces.tokenizer, pad_token="<pad>", unk_token="<unk>")
+    for part in (wrapped, hub.BertModel(hub.BertConfig(vocab_size=pieces.size, **shape))):
+        part.save_pretrained(tmp_path / "base")
+    quick = {"epochs": 4, "learning_rate": 8e-3}
+    fitted = model.fit(tables[0], tables[1], "transformer", quick, seed=0, base_model=str(tmp_path / "base"))
+    fitted.save(tmp_path / "model")
+    again = model.load(tmp_path / "model")
+    pd.testing.assert_frame_equal(again.predict(tables[1].inputs), fitted.predict(tables[1].inputs))
+    assert accuracy(fitted, tables[1]) > 0.6
 
 
 def test_probabilities_come_true(tables: Tables) -> None:
