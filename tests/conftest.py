@@ -15,10 +15,10 @@ import pytest
 from cookiecutter.main import cookiecutter
 from filelock import FileLock
 
+from .tasks import ALL, BY_NAME
+
 TEMPLATE = Path(__file__).resolve().parents[1]
 SLUG_FOLDER = "{{cookiecutter.project_slug}}"
-TASKS = {"classical": ["classification", "regression", "forecasting"], "cv": ["image-classification"]}
-ALL_TASKS = [(scenario, task) for scenario, tasks in TASKS.items() for task in tasks]
 
 Bake = Callable[..., Path]
 
@@ -68,8 +68,7 @@ def baked(shared: Path) -> Callable[[str], Path]:
         folder = shared / "baked" / task
         with FileLock(shared / f"baked-{task}.lock"):
             if not folder.exists():
-                scenario = next(name for name, tasks in TASKS.items() if task in tasks)
-                answers = {"scenario": scenario, "task": task, "project_name": "Taxi Fares"}
+                answers = {"scenario": BY_NAME[task].scenario, "task": task, "project_name": "Taxi Fares"}
                 cookiecutter(str(TEMPLATE), no_input=True, output_dir=str(folder), extra_context=answers)
         return folder / "taxi-fares"
 
@@ -158,18 +157,12 @@ def requirements_of(project: Path, *extras: str) -> list[str]:
 @pytest.fixture(scope="session")
 def installed(shared: Path, baked: Callable[[str], Path]) -> Environment:
     """An environment with what every generated project needs, optional model families included."""
-    needed = {
-        *requirements_of(baked("classification")),
-        *requirements_of(baked("regression")),
-        *requirements_of(baked("forecasting"), "statsmodels", "lstm"),
-        *requirements_of(baked("image-classification")),
-        "torch==2.13.0",
-    }
+    needed = {one for task in ALL for one in requirements_of(baked(task.name), *task.extras)} | {"torch==2.13.0"}
     return install(shared / "installed", sorted(needed))
 
 
 @pytest.fixture(scope="session")
 def azure(shared: Path, baked: Callable[[str], Path]) -> Environment:
     """An environment with the Azure SDK, for what Azure ML itself says of the YAML."""
-    needed = {*requirements_of(baked("classification"), "azure"), *requirements_of(baked("image-classification"))}
-    return install(shared / "azure", sorted({*needed, "torch==2.13.0"}))
+    needed = {one for task in ALL for one in requirements_of(baked(task.name), "azure")} | {"torch==2.13.0"}
+    return install(shared / "azure", sorted(needed))

@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from .conftest import ALL_TASKS, TEMPLATE, Environment
+from .conftest import TEMPLATE, Environment
+from .tasks import ALL, BY_NAME
 
 pytestmark = pytest.mark.full
 Baked = Callable[[str], Path]
-TASKS = [task for _, task in ALL_TASKS]
-DATA = {"forecasting": "departures"}
+TASKS = list(BY_NAME)
 ACTION_NEEDED = 1
 
 
@@ -82,25 +82,17 @@ def test_run(shared: Path, used: Callable[[str], Path], installed: Environment, 
     assert re.fullmatch(r"[0-9a-f]{12}", record["data_version"])
 
 
-@pytest.mark.parametrize(
-    ("task", "setting"),
-    [
-        ("classification", "target=arrival_delay_class"),  # multi-class
-        ("classification", "target=departure_late,arrival_late"),  # multi-label
-        ("regression", "family=bayesian_ridge"),
-        ("forecasting", "family=arima"),
-        ("forecasting", "family=lstm"),
-    ],
-)
+@pytest.mark.parametrize(("task", "setting"), [(task.name, setting) for task in ALL for setting in task.settings])
 def test_other_settings(baked: Baked, installed: Environment, task: str, setting: str, tmp_path: Path) -> None:
     root = tmp_path / task
     shutil.copytree(baked(task), root)
     shared_settings = root / "config/shared.yml"  # a simple family does not treat all cohorts alike
     text = shared_settings.read_text(encoding="utf-8")
     shared_settings.write_text(re.sub(r"max_gap: [\d.]+", "max_gap: 10", text), encoding="utf-8")
-    said = installed.mlops("run", "--set", "champion=none", "--set", setting, "--set", "trials=1", cwd=root).stdout
+    settings = [word for one in setting.split() for word in ("--set", one)]
+    said = installed.mlops("run", "--set", "champion=none", *settings, cwd=root).stdout
     assert "Registered taxi-fares version 1." in said
-    new = f"data/{DATA.get(task, 'flights')}-new.parquet"
+    new = f"data/{BY_NAME[task].new}"
     installed.mlops("score", new, "--output", tmp_path / "scored.csv", cwd=root)
     installed.mlops("monitor", "--data", new, cwd=root, check=False)
     metrics = json.loads((root / ".mlops/monitor/metrics.json").read_text(encoding="utf-8"))
@@ -112,9 +104,9 @@ def test_worse_and_unfair_candidates_are_refused(
     shared: Path, used: Callable[[str], Path], installed: Environment, task: str
 ) -> None:
     root = used(task)
-    worse = {"classification": "linear", "regression": "quantile", "forecasting": "seasonal_naive"}[task]
+    worse = [word for setting in BY_NAME[task].worse for word in ("--set", setting)]
     with FileLock(shared / f"run-{task}.lock"):
-        done = installed.mlops("run", "--set", f"family={worse}", "--set", "trials=1", cwd=root, check=False)
+        done = installed.mlops("run", *worse, cwd=root, check=False)
         assert done.returncode == 1, done.stdout + done.stderr
         assert "Not registered:" in done.stderr
         with cohort_limit(root, "0.0000001"):
@@ -238,11 +230,11 @@ def test_score_and_monitor_new_data(
     used: Callable[[str], Path], installed: Environment, task: str, tmp_path: Path
 ) -> None:
     root = used(task)
-    name = DATA.get(task, "flights")
+    new = f"data/{BY_NAME[task].new}"
     scored = tmp_path / "scored.csv"
-    installed.mlops("score", f"data/{name}-new.parquet", "--output", scored, cwd=root)
+    installed.mlops("score", new, "--output", scored, cwd=root)
     assert len(scored.read_text(encoding="utf-8").splitlines()) > 10
-    done = installed.mlops("monitor", "--data", f"data/{name}-new.parquet", cwd=root, check=False)
+    done = installed.mlops("monitor", "--data", new, cwd=root, check=False)
     assert done.returncode == ACTION_NEEDED, done.stdout + done.stderr
     assert re.search(r"Action: (retrain|investigate)", done.stdout)
     metrics = json.loads((root / ".mlops/monitor/metrics.json").read_text(encoding="utf-8"))
@@ -258,8 +250,8 @@ def test_reports_in_a_browser(used: Callable[[str], Path], installed: Environmen
     from selenium import webdriver
 
     root = used(task)
-    name = DATA.get(task, "flights")
-    installed.mlops("monitor", "--data", f"data/{name}-new.parquet", cwd=root, check=False)
+    new = f"data/{BY_NAME[task].new}"
+    installed.mlops("monitor", "--data", new, cwd=root, check=False)
     reports = [
         *root.glob(".mlops/steps/evaluate/[0-9a-f]*/outputs/evaluation/report.html"),
         root / ".mlops/monitor/report.html",

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import ALL_TASKS, SLUG_FOLDER, TASKS, TEMPLATE
+from .conftest import SLUG_FOLDER, TEMPLATE
+from .tasks import ALL, BY_NAME, SCENARIOS, WORDS
 
 Baked = Callable[[str], Path]
 BINARY = {".parquet", ".png"}
 LONGEST_PATH = 140
 RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
-task_ids = [task for _, task in ALL_TASKS]
+task_ids = list(BY_NAME)
 
 
 def files(root: Path) -> list[Path]:
@@ -48,12 +49,8 @@ def test_files(baked: Baked, task: str) -> None:
     root = baked(task)
     names = {path.relative_to(root).as_posix() for path in files(root)}
     outside_code = {name for name in names if not name.startswith(("src/", "tests/"))} - {".cruft.json"}
-    data = {
-        "forecasting": ["data/departures.parquet", "data/departures-new.parquet", "mlops/azureml/data/departures.yml"],
-        "image-classification": [
-            *("data/images/images.parquet", "data/images-new.parquet", "mlops/azureml/data/images.yml"),
-        ],
-    }.get(task, ["data/flights.parquet", "data/flights-new.parquet", "mlops/azureml/data/flights.yml"])
+    facts = BY_NAME[task]
+    data = [*(f"data/{name}" for name in facts.data), f"mlops/azureml/data/{facts.asset}.yml"]
     assert outside_code == {*EVERYWHERE, *data}
     assert {name.split("/")[1] for name in names if name.startswith("src/")} == {"taxi_fares", "mlops_runtime"}
 
@@ -94,14 +91,9 @@ def test_no_empty_folders_and_plain_modes(baked: Baked, task: str) -> None:
 @pytest.mark.parametrize("task", task_ids)
 def test_no_trace_of_other_tasks(baked: Baked, task: str) -> None:
     root = baked(task)
-    words = {
-        "classification": ["forecasting", "statsmodels", "air_time_", "onnx", "pixel"],
-        "regression": ["forecasting", "statsmodels", "multi-label", "predict_proba", "onnx", "pixel"],
-        "forecasting": ["flights.parquet", "arrival_late", "predict_proba", "onnx", "pixel"],
-        "image-classification": ["flights", "departures", "forecast", "lightgbm", "sklearn", "fairlearn", "u-net"],
-    }[task]
+    words = [word for word, where in WORDS.items() if not {task, BY_NAME[task].scenario} & set(where)]
     for path in files(root):
-        if path.suffix in BINARY or "mlops_runtime" in path.parts or path.name in ("README.md", ".cruft.json"):
+        if path.suffix in BINARY or "mlops_runtime" in path.parts or path.name == ".cruft.json":
             continue
         text = path.read_text(encoding="utf-8").lower()
         for word in words:
@@ -109,7 +101,7 @@ def test_no_trace_of_other_tasks(baked: Baked, task: str) -> None:
 
 
 def test_paths_are_legal_everywhere(baked: Baked) -> None:
-    baked_names = [path.relative_to(baked(task)).as_posix() for _, task in ALL_TASKS for path in files(baked(task))]
+    baked_names = [path.relative_to(baked(task)).as_posix() for task in BY_NAME for path in files(baked(task))]
     for names in (tracked(), sorted(set(baked_names))):
         assert names
         seen: dict[str, str] = {}
@@ -173,8 +165,8 @@ def test_every_fragment_has_its_slot() -> None:
 def test_tasks_are_those_that_the_hook_accepts() -> None:
     hook = (TEMPLATE / "hooks/pre_gen_project.py").read_text(encoding="utf-8")
     accepted = yaml.safe_load(re.search(r"TASKS = (\{.*?\n\})", hook, re.DOTALL)[1])
-    assert accepted == TASKS
+    assert accepted == SCENARIOS
     offered = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))["scenario"]
-    assert offered == list(TASKS)
-    for scenario, task in ALL_TASKS:
-        assert len([p for p in (TEMPLATE / "scenarios" / scenario).rglob(task) if p.is_dir()]) == 1
+    assert offered == list(SCENARIOS)
+    for task in ALL:
+        assert len([p for p in (TEMPLATE / "scenarios" / task.scenario).rglob(task.name) if p.is_dir()]) == 1

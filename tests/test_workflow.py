@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import ALL_TASKS
-
 pytestmark = pytest.mark.full
 Baked = Callable[[str], Path]
 WORKFLOW = Path(".github", "workflows", "ci.yml")
@@ -55,7 +53,7 @@ def commit_all(folder: Path) -> None:
 @pytest.fixture
 def repository(baked: Baked, tmp_path: Path) -> Path:
     root = tmp_path / "repository"
-    shutil.copytree(baked(ALL_TASKS[0][1]), root)
+    shutil.copytree(baked("classification"), root)
     return root
 
 

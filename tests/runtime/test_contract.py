@@ -16,10 +16,11 @@ columns:
   size: {type: integer, role: feature, min: 1, max: 10}
   weight: {type: number, role: feature, nullable: true, min: 0}
   kind: {type: string, role: feature, values: [a, b]}
+  name: {type: string, role: feature, min_length: 2, max_length: 5}
   gift: {type: boolean, role: feature}
   late: {type: integer, role: target, values: [0, 1]}
 """
-ROW = ["x", "2024-01-01T10:00:00", 3, 1.5, "a", True, 0]
+ROW = ["x", "2024-01-01T10:00:00", 3, 1.5, "a", " Ed ", True, 0]
 
 
 @pytest.fixture
@@ -37,6 +38,7 @@ def frame() -> pd.DataFrame:
             "size": [1, 2],
             "weight": [1.5, None],
             "kind": ["a", "b"],
+            "name": ["Ed", " Eve "],
             "gift": [True, False],
             "late": [0, 1],
             "extra": [9, 9],
@@ -55,6 +57,8 @@ def test_a_good_table_keeps_only_the_contract_s_columns(contract: Contract) -> N
         ("size", [1, None], "size"),
         ("kind", ["a", "z"], "column kind: must be one of ['a', 'b']"),
         ("kind", ["a", None], "kind"),
+        ("name", ["Ed", " E  "], "column name: must be at least 2 characters besides white space around them: 1 value"),
+        ("name", ["Ed", "Edward"], "column name: must be at most 5 characters"),
         ("id", ["x", "x"], "must be unique"),
         ("weight", ["heavy", 1], "weight"),
         ("late", [0, 2], "column late"),
@@ -93,8 +97,9 @@ def test_a_good_request(contract: Contract) -> None:
         (3, -1, "below 0"),
         (4, "z", "not one of"),
         (4, None, "is null"),
-        (5, 1, "true or false"),
-        (6, [0], "must be a whole number, not a list"),
+        (5, " E ", "at least 2 characters"),
+        (6, 1, "true or false"),
+        (7, [0], "must be a whole number, not a list"),
     ],
 )
 def test_faults_in_a_request_are_named(contract: Contract, position: int, value: object, message: str) -> None:
@@ -109,7 +114,7 @@ def test_faults_in_a_request_s_shape(contract: Contract) -> None:
     assert "missing: late" in contract.problems(columns[:-1], [])[0]
     assert "unknown: lat" in contract.problems([*columns[:-1], "lat"], [])[0]
     assert contract.problems([*columns[:-1], "id"], [])
-    assert "list of 7 values" in contract.problems(columns, [[1]])[0]
+    assert "list of 8 values" in contract.problems(columns, [[1]])[0]
     assert len(contract.problems(columns, [[1]] * 50)) == 10
 
 

@@ -1,7 +1,6 @@
 """From signals to an action, the report and what is brought together for it."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,8 @@ class Scenario:
     def measure(self, watched: monitoring.Watched) -> Findings:
         found = drift.compare_columns(watched.reference, watched.current, ["x", "kind"])
         details = {"inputs": [monitoring.summary(one) for one in found], "nothing": float("nan"), "rows": np.int64(3)}
-        return Findings([monitoring.drift_signal("data_drift", found)], details, {"data": found})
+        files = {"review.jsonl": watched.current.head(2)}
+        return Findings([monitoring.drift_signal("data_drift", found)], details, {"data": found}, files)
 
     def illustrate(self, report: Report, findings: Findings) -> None:
         for one in findings.evidence["data"]:
@@ -133,18 +133,7 @@ def test_report_and_metrics(project: Path, shift: float, action: str) -> None:
     html = (project / "out/report.html").read_text(encoding="utf-8")
     assert monitoring.ADVICE[judged[0].action if action != "none" else "none"] in html
     assert html.count("<svg") == 2
-
-
-def test_rows_for_review_are_written_and_forgotten(project: Path) -> None:
-    watched = watch(project, table(300, 1))
-    scenario = Scenario()
-    findings = scenario.measure(watched)
-    judged = monitoring.judge(findings.signals, watched.settings.monitoring.signals)
-    monitoring.write(project / "out", watched, replace(findings, review=watched.current.head(3)), judged, scenario)
-    kept = pd.read_parquet(project / "out" / monitoring.REVIEW)
-    assert kept["x"].tolist() == watched.current["x"].head(3).tolist()
-    monitoring.write(project / "out", watched, findings, judged, scenario)
-    assert not (project / "out" / monitoring.REVIEW).exists()
+    assert len((project / "out/review.jsonl").read_text(encoding="utf-8").splitlines()) == 2
 
 
 def test_rows_may_come_without_their_time(project: Path) -> None:

@@ -48,7 +48,8 @@ class Column(Section):
     min: float | None = None
     max: float | None = None
     values: list[str | int | bool] | None = None
-    max_length: int = 256  # characters of a string, bytes of bytes
+    min_length: int = 0  # characters of text, without the white space around it
+    max_length: int = 256  # characters of text, bytes of bytes
 
 
 class Contract(Section):
@@ -113,6 +114,8 @@ class Contract(Section):
                 checks.append(
                     pa.Check.str_length(max_value=column.max_length, error=f"at most {column.max_length} characters")
                 )
+                if column.min_length:
+                    checks.append(_visible(column.min_length))
             if column.type == "bytes":
                 checks.append(pa.Check(_is_bytes, element_wise=True, error="bytes"))
                 most = f"at most {column.max_length:,} bytes"
@@ -171,6 +174,13 @@ def _fits(most: int, value: object) -> bool:
     return not isinstance(value, bytes) or len(value) <= most
 
 
+def _visible(least: int) -> Any:
+    import pandera.pandas as pa
+
+    said = f"at least {least} characters besides white space around them"
+    return pa.Check(lambda values: values.str.strip().str.len() >= least, error=said)
+
+
 def _rule(name: str) -> str:
     if name == "not_nullable":
         return "must not be null"
@@ -200,6 +210,8 @@ def _string(column: Column, value: object) -> str | None:
         return f"must be text, not {_kind(value)}"
     if len(value) > column.max_length:
         return f"has {len(value)} characters, at most {column.max_length} are allowed"
+    if column.min_length and len(value.strip()) < column.min_length:
+        return f"needs at least {column.min_length} characters besides white space around them"
     return _allowed(column, value)
 
 

@@ -19,7 +19,7 @@ from mlops_runtime.contract import Column, Contract
 from mlops_runtime.drift import FALSE_ALARMS, Drift, excess_share, psi
 from mlops_runtime.errors import Problem
 from mlops_runtime.report import Report
-from mlops_runtime.serving import read_table, required
+from mlops_runtime.serving import read_table, required, write_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,7 +31,6 @@ HOW_TO_READ = (
     "PSI: population stability index; it counts only where it exceeds what chance alone would give (by_chance). "
     "KS: largest gap between the cumulative shares. Last: the values whose share changed most, before and now."
 )
-REVIEW = "review.parquet"  # rows that a person should look at
 WINDOWS = 8  # parts of the period for which drift over time is shown
 WINDOW_ROWS = 50  # a part has at least this many rows
 
@@ -72,7 +71,7 @@ class Findings:
     signals: list[Signal]
     details: dict[str, Any] = field(default_factory=dict)  # JSON values, kept in metrics.json
     evidence: dict[str, Any] = field(default_factory=dict)  # anything, for the report only
-    review: pd.DataFrame | None = None  # rows that a person should look at, the most urgent first
+    files: dict[str, pd.DataFrame] = field(default_factory=dict)  # name → rows for people, written beside the report
 
 
 class Scenario(Protocol):
@@ -252,12 +251,9 @@ def decide(judged: Sequence[Judged]) -> Action:
 
 
 def write(folder: Path, watched: Watched, findings: Findings, judged: list[Judged], scenario: Scenario) -> Action:
-    """Write metrics.json, report.html and, if there are rows for review, REVIEW into `folder`; returns the action."""
+    """Write metrics.json, report.html and the findings' files into `folder`; returns the action."""
     action = decide(judged)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / REVIEW).unlink(missing_ok=True)
-    if findings.review is not None and len(findings.review):
-        findings.review.to_parquet(folder / REVIEW, index=False)
     record = {
         **watched.facts,
         "action": action,
@@ -266,6 +262,9 @@ def write(folder: Path, watched: Watched, findings: Findings, judged: list[Judge
     }
     text = json.dumps(_plain(record), indent=2, ensure_ascii=False) + "\n"
     (folder / "metrics.json").write_text(text, encoding="utf-8", newline="\n")
+
+    for name, table in findings.files.items():
+        write_table(table, folder / name)
 
     title = f"Monitoring of {watched.version.name}"
     report = Report(title, subtitle=ADVICE[action], facts={**watched.facts, "action": action})

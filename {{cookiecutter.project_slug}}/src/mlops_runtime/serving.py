@@ -313,6 +313,7 @@ def _schema(column: Column) -> dict[str, Any]:
         "minimum": column.min,
         "maximum": column.max,
         "enum": column.values,
+        "minLength": column.min_length or None,
         "maxLength": column.max_length if column.type == "string" else None,
         "x-nullable": column.nullable or None,
     }

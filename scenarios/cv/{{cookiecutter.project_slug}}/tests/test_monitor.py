@@ -90,8 +90,7 @@ def test_wrong_answers_are_noticed(unchanged: Watched) -> None:
     findings = monitor.measure(replace(unchanged, current=unchanged.current.assign(label=labels)))
     judged = {one.name: one for one in monitoring.judge(findings.signals, unchanged.settings.monitoring.signals)}
     assert judged["performance"].status == "fired"
-    assert findings.review is not None
-    assert "wrong" in set(findings.review["reason"])
+    assert "wrong" in set(findings.files["review.parquet"]["reason"])
 
 
 def test_performance_waits_for_the_truth(unchanged: Watched) -> None:
@@ -119,13 +118,12 @@ def test_the_report_shows_it_and_the_review_file_is_written(
     assert html.count("<svg") >= 4
     for signal in judged:
         assert signal.name in html
-    review = pd.read_parquet(tmp_path / monitoring.REVIEW)
+    review = pd.read_parquet(tmp_path / "review.parquet")
     assert {"image_id", "image", "reason", "urgency"} <= set(review)
     assert review["image"].notna().all()
 
 
 def test_images_that_were_not_kept_are_not_for_review(unchanged: Watched) -> None:
     without = unchanged.current.assign(image=None, confidence=0.4)
-    found = monitor.measure(replace(unchanged, current=without)).review
-    assert found is not None
+    found = monitor.measure(replace(unchanged, current=without)).files["review.parquet"]
     assert found.empty

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     for signal in judged:
         mark = {"ok": "  ok  ", "fired": "FIRED ", "not measured": "  –   "}[signal.status]
         print(f"  {mark} {signal.name}: {monitoring.describe(signal)}")
-    if findings.review is not None and len(findings.review):
-        print(f"For review: {len(findings.review):,} rows in {output / monitoring.REVIEW}")
+    for name, rows in findings.files.items():
+        print(f"For people: {len(rows):,} rows in {output / name}")
     print(f"Action: {action}. {monitoring.ADVICE[action]}\nReport: {output / 'report.html'}")
     return 0 if action == "none" else 1

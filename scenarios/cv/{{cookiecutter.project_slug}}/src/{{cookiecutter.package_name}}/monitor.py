@@ -56,7 +56,7 @@ def measure(watched: Watched) -> Findings:
         signals=[replace(signal, advice=ADVICE[signal.name]) for signal in signals],
         details=details,
         evidence={"drifts": drifts, "performance": scores, "cohorts": cohorts, "watched": watched},
-        review=for_review(watched),
+        files={"review.parquet": for_review(watched)},
     )
 
 
@@ -193,8 +193,8 @@ def illustrate(report: Report, findings: Findings) -> None:
         report.text(f"No cohort has {GROUP_IMAGES} images, then and now.")
 
     report.section("For review", "Images that people should look at: `mlops label export` hands them over.")
-    found = findings.review
-    if found is not None and len(found):
+    found = findings.files["review.parquet"]
+    if len(found):
         counts = found["reason"].value_counts().rename_axis("reason").rename("images").reset_index()
         report.table(counts)
         report.figure(review_figure(found, watched.model.facts.size), "The most urgent, with what the model says.")

@@ -63,7 +63,7 @@ def candidates(settings: Any, data: Path | None) -> Any:
     from mlops_runtime import monitoring, serving, tracking
 
     if data is None:
-        review = settings.root / ".mlops" / "monitor" / monitoring.REVIEW
+        review = settings.root / ".mlops" / "monitor" / "review.parquet"
         if not review.is_file():
             raise Problem("There are no images for review: run `mlops monitor` first, or give images with --data.")
         return pd.read_parquet(review)

@@ -1,0 +1,30 @@
+"""Read and write tickets: one JSON object per line."""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mlops_runtime.contract import Contract
+from mlops_runtime.serving import read_table
+
+SUFFIX = ".jsonl"  # of the sample's files
+
+
+def load(path: Path, contract: Contract) -> pd.DataFrame:
+    """A .jsonl, .csv or .parquet file: the contract's columns with its types; ContractError says what breaks it."""
+    frame = read_table(path)
+    for name in set(contract.names("time")) & set(frame.columns):
+        with suppress(ValueError):  # what is no moment is for the contract to name
+            frame[name] = pd.to_datetime(frame[name], format="ISO8601")  # with or without seconds, row by row
+    return contract.validate_table(frame, source=path.name)
+
+
+def write(path: Path, tickets: Sequence[Mapping[str, Any]]) -> None:
+    """Write generated tickets as JSON lines; their entities belong to another task."""
+    kept = ({key: value for key, value in ticket.items() if key != "entities"} for ticket in tickets)
+    lines = (json.dumps(ticket, ensure_ascii=False) + "\n" for ticket in kept)
+    path.write_text("".join(lines), encoding="utf-8", newline="\n")

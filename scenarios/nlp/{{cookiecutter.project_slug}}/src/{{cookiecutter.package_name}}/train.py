@@ -1,0 +1,94 @@
+"""Step 2: search the family's hyper-parameters on the latest training texts, then learn from all with the best."""
+
+import argparse
+import random
+import tempfile
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from mlops_runtime.errors import Problem
+from mlops_runtime.serving import request_contract
+from mlops_runtime.tracking import save_model, start_step
+
+from . import metrics, model
+from .tables import Table
+
+PACKAGE = model.__name__.partition(".")[0]
+HELD_OUT = 0.2  # of the training rows, the latest ones
+EXAMPLES = 3  # texts in the model's input example
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One point of the search: its hyper-parameters and how they did on texts that they were not fitted on."""
+
+    parameters: dict[str, Any]
+    loss: float
+    fitted: model.Model
+
+
+def candidates(family: str, trials: int, seed: int) -> list[dict[str, Any]]:
+    """The hyper-parameters to try: the family's defaults, then `trials` - 1 random points of its space."""
+    if family not in model.FAMILIES:
+        raise Problem(f"family {family!r} does not exist: choose one of {', '.join(model.FAMILIES)}.")
+    space = model.FAMILIES[family].space
+    points = [dict(zip(space, values, strict=True)) for values in product(*space.values())]
+    random.Random(seed).shuffle(points)
+    return [{}, *points[: trials - 1]]
+
+
+def train(
+    table: Table, family: str, trials: int = 1, seed: int = 0, base_model: str = "scratch"
+) -> tuple[model.Model, list[Trial]]:
+    """The fitted model and all trials, the best first. The same arguments give the same model."""
+    if trials < 1:
+        raise Problem(f"trials is {trials}: give at least 1, which takes the family's default hyper-parameters.")
+    kept = int(len(table.frame) * (1 - HELD_OUT))
+    past, held_out = table.rows(0, kept), table.rows(kept)
+    done = []
+    for parameters in candidates(family, trials, seed):
+        fitted = model.fit(past, held_out, family, parameters, seed, base_model)
+        loss = metrics.loss(held_out.targets, fitted.predict(held_out.inputs)).mean()
+        done.append(Trial(parameters, float(loss), fitted))
+    done.sort(key=lambda trial: trial.loss)
+    best = done[0].fitted.calibrated(held_out)
+    if model.FAMILIES[family].refit:
+        again = model.fit(table, held_out, family, done[0].parameters, seed, base_model)
+        best = again.with_calibration_of(best)
+    return best, done
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--train-table", type=Path, required=True, help="folder that the prepare step wrote")
+    parser.add_argument("--family", required=True, help=f"one of {', '.join(model.FAMILIES)}")
+    parser.add_argument("--base-model", required=True, help="for transformers: scratch, or a pre-trained model's name")
+    parser.add_argument("--trials", type=int, required=True, help="hyper-parameter points to try; 1 takes the defaults")
+    parser.add_argument("--seed", type=int, required=True, help="of all that is random")
+    parser.add_argument("--model", type=Path, required=True, help="folder for the MLflow model")
+    args = parser.parse_args()
+
+    table = Table.load(args.train_table)
+    fitted, trials = train(table, args.family, args.trials, args.seed, args.base_model)
+    with start_step("train"), tempfile.TemporaryDirectory() as folder:
+        import mlflow
+
+        for trial in trials:
+            with mlflow.start_run(run_name=args.family, nested=True):
+                mlflow.log_params(trial.parameters)
+                mlflow.log_metric("loss", trial.loss)
+        mlflow.log_params({"family": args.family, "trials": args.trials, "seed": args.seed, "data": table.version})
+        mlflow.log_params({f"best.{name}": value for name, value in trials[0].parameters.items()})
+        mlflow.log_metric("loss", trials[0].loss)
+        fitted.save(Path(folder, "model"))
+        request_contract(table.contract, fitted.inputs).save(Path(folder, "model", "inputs.yml"))
+        example = table.inputs.tail(20).reset_index(drop=True)
+        save_model(args.model, Path(folder, "model"), PACKAGE, example, fitted.predict(example), EXAMPLES)
+    for trial in trials:
+        print(f"loss {trial.loss:.4f}  {trial.parameters or 'defaults'}")
+
+
+if __name__ == "__main__":
+    main()

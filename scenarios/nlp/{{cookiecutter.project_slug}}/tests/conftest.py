@@ -1,0 +1,62 @@
+"""What several tests need: the sample data in small, prepared once, and a model."""
+
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from mlops_runtime.config import Shared, load_shared
+from mlops_runtime.contract import Contract
+
+from {{ cookiecutter.package_name }} import data, evaluate, model, synthetic
+from {{ cookiecutter.package_name }}.prepare import prepare
+from {{ cookiecutter.package_name }}.tables import Table
+
+ROOT = Path(__file__).resolve().parents[1]
+Tables = tuple[Table, Table, Table]
+
+
+@pytest.fixture(autouse=True)
+def _quick_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "RESAMPLES", 20)
+
+
+@pytest.fixture(scope="session")
+def contract() -> Contract:
+    """The data contract."""
+    return Contract.load(ROOT / "data" / "contract.yml")
+
+
+@pytest.fixture(scope="session")
+def sample() -> dict[str, list[synthetic.Ticket]]:
+    """The tickets of data/, generated anew."""
+    return synthetic.sample()
+
+
+@pytest.fixture(scope="session")
+def raw(sample: dict[str, list[synthetic.Ticket]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with every second ticket."""
+    path = tmp_path_factory.mktemp("raw") / f"tickets{data.SUFFIX}"
+    data.write(path, list(islice(sample["tickets"], 0, None, 2)))
+    return path
+
+
+@pytest.fixture(scope="session")
+def settings() -> Shared:
+    """config/shared.yml, with limits that any model keeps."""
+    shared = load_shared(ROOT / "config" / "shared.yml")
+    cohorts = shared.gates.cohorts.model_copy(update={"columns": ["language"], "min_rows": 40, "max_gap": 10.0})
+    return shared.model_copy(update={"gates": shared.gates.model_copy(update={"metrics": {}, "cohorts": cohorts})})
+
+
+@pytest.fixture(scope="session")
+def tables(raw: Path, contract: Contract, settings: Shared) -> Tables:
+    """The training, the test and the hard table for the target in config/shared.yml."""
+    hard = ROOT / "data" / f"tickets-hard{data.SUFFIX}"
+    return prepare(raw, hard, contract, str(settings.training["target"]), 0.25)
+
+
+@pytest.fixture(scope="session")
+def fitted(tables: Tables) -> model.Model:
+    """A model of the family in config/shared.yml."""
+    return model.fit(tables[0], tables[1], "linear", {}, seed=0)

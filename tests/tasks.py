@@ -1,0 +1,79 @@
+"""What is offered, and what the tests need to know of each task."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of a scenario."""
+
+    scenario: str
+    name: str
+    data: list[str]  # the files under data/, without the README and the contract
+    asset: str  # its Azure ML data asset
+    new: str  # the data that differ from those that the model learnt from
+    worse: list[str]  # settings of a candidate that cannot beat the default one
+    settings: list[str] = field(default_factory=list)  # other settings that must work from run to monitoring
+    extras: list[str] = field(default_factory=list)
+
+
+FLIGHTS = ["flights.parquet", "flights-new.parquet"]
+ALL = [
+    Task(
+        *("classical", "classification", FLIGHTS, "flights", "flights-new.parquet"),
+        worse=["family=linear", "trials=1"],
+        settings=[
+            "target=arrival_delay_class trials=1",
+            "target=departure_late,arrival_late trials=1",
+        ],  # multi-class, -label
+    ),
+    Task(
+        *("classical", "regression", FLIGHTS, "flights", "flights-new.parquet"),
+        worse=["family=quantile", "trials=1"],
+        settings=["family=bayesian_ridge trials=1"],
+    ),
+    Task(
+        *("classical", "forecasting", ["departures.parquet", "departures-new.parquet"], "departures"),
+        new="departures-new.parquet",
+        worse=["family=seasonal_naive", "trials=1"],
+        settings=["family=arima trials=1", "family=lstm trials=1"],
+        extras=["statsmodels", "lstm"],
+    ),
+    Task(
+        *("cv", "image-classification", ["images/images.parquet", "images-new.parquet"], "images"),
+        new="images-new.parquet",
+        worse=["epochs=1"],
+    ),
+    Task(
+        *("nlp", "text-classification", [f"tickets{part}.jsonl" for part in ("", "-hard", "-new")], "tickets"),
+        new="tickets-new.jsonl",
+        worse=["family=naive_bayes", "trials=1"],
+        settings=["target=sentiment trials=1", "target=language trials=1", "family=transformer trials=1"],
+        extras=["transformer", "hub"],
+    ),
+]
+BY_NAME = {task.name: task for task in ALL}
+SCENARIOS: dict[str, list[str]] = {}
+for one in ALL:
+    SCENARIOS.setdefault(one.scenario, []).append(one.name)
+
+# Words that only the projects of these scenarios or tasks may have.
+WORDS = {
+    "predict_proba(": ["classification"],
+    "air_time_": ["regression"],
+    "departures.parquet": ["forecasting"],
+    "statsmodels": ["forecasting"],
+    "forecaster": ["forecasting"],
+    "arrival_late": ["classification", "regression"],
+    "lightgbm": ["classical"],
+    "skops": ["classification", "regression"],
+    "flights": ["classical"],
+    "pixel": ["cv"],
+    "jpeg": ["cv"],
+    "coco": ["cv"],
+    "tokenizer": ["nlp"],
+    "tickets": ["nlp"],
+    "naive_bayes": ["text-classification"],
+    "onnx": ["cv", "nlp"],
+    "mlops label": ["cv", "nlp"],
+}
