@@ -12,7 +12,8 @@ from cookiecutter.main import cookiecutter
 from pytest_cookies.plugin import Cookies
 
 from .conftest import SLUG_FOLDER, TEMPLATE, Bake
-from .test_structure import files, task_ids, tracked
+from .tasks import BY_NAME
+from .test_structure import files, tracked
 
 ANSWERS = {"project_name": "Taxi Fares", "author": 'José "Pepe" O\'Neil'}
 
@@ -61,9 +62,9 @@ def settled(*command: object, cwd: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("task", task_ids)
+@pytest.mark.parametrize("task", BY_NAME)
 def test_the_same_answers_give_the_same_bytes(task: str, tmp_path: Path) -> None:
-    answers = {**ANSWERS, "task": task}
+    answers = {**ANSWERS, "scenario": BY_NAME[task].scenario, "task": task}
     once, again = (
         Path(cookiecutter(str(TEMPLATE), no_input=True, output_dir=str(tmp_path / name), extra_context=answers))
         for name in ("once", "again with spaces é")
