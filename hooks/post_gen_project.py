@@ -90,11 +90,11 @@ def record_answers() -> None:
 
 
 def main() -> None:
-    context = {"cookiecutter": ANSWERS}
+    context: dict[str, object] = {"cookiecutter": ANSWERS}
     layers = chosen_layers()
-    for layer in layers:
+    context["fragments"] = collect_fragments(layers, context)
+    for layer in [*layers, TEMPLATE / "composed"]:
         write_files(layer, context)
-    write_files(TEMPLATE / "composed", {**context, "fragments": collect_fragments(layers, context)})
     write_derived_files()
     record_answers()
 

@@ -156,7 +156,8 @@ def test_copied_patterns_match_files_only() -> None:
 
 def test_every_fragment_has_its_slot() -> None:
     slots = set()
-    for path in files(TEMPLATE / "composed"):
+    shared = [path for folder in (TEMPLATE / "composed", TEMPLATE / "ci") for path in files(folder)]
+    for path in shared:
         slots |= set(re.findall(r"fragments\['([^']+)'\]", path.read_text(encoding="utf-8")))
     carried = {path.name for folder in TEMPLATE.rglob("fragments") if folder.is_dir() for path in folder.iterdir()}
     assert carried <= slots
