@@ -1,11 +1,11 @@
-"""Requests per second of `mlops serve` against `mlflow models serve`: the same model, one worker, one row per request.
+"""Requests per second of `mlops serve` against other servers: the same model, one worker, one row per request.
 
-    uv run --no-project python benchmarks/serving.py PROJECT PYTHON MLFLOW [--requests N] [--seconds S] [--clients C]
+    uv run --no-project python benchmarks/serving.py PROJECT PYTHON [--mlflow MLFLOW] [--requests N] [--seconds S] …
 
 PROJECT is a generated project in which `mlops run` has registered a model, PYTHON the interpreter of an environment
-with its dependencies, MLFLOW the `mlflow` command of an environment with the same and the full mlflow package.
-Everything stays on the loopback interface. The servers take turns, so that a machine whose speed drifts treats both
-alike.
+with its dependencies, fastapi and uvicorn; MLFLOW the `mlflow` command of an environment with the same and the full
+mlflow package. Everything stays on the loopback interface. The servers take turns, so that a machine whose speed drifts
+treats both alike.
 """
 
 import argparse
@@ -21,11 +21,15 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import psutil
+
 BOOT_SECONDS = 180
 ROUNDS = 3
 FETCH = """
 from mlops_runtime import config, serving, tracking
-print(tracking.fetch(serving.choose(config.load().project.name)))
+project = config.load().project
+print(project.package)
+print(tracking.fetch(serving.choose(project.name)))
 """
 
 
@@ -115,11 +119,17 @@ def start(command: list[str], health: str, project: Path, environment: dict[str,
     raise SystemExit(f"{command} did not become healthy.")
 
 
+def memory(process: subprocess.Popen[bytes]) -> float:
+    """Resident memory of a server and its children, in MiB."""
+    parent = psutil.Process(process.pid)
+    return sum(one.memory_info().rss for one in [parent, *parent.children(recursive=True)]) / 2**20
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("project", type=Path, help="generated project with a registered model")
-    parser.add_argument("python", help="interpreter with the project's dependencies")
-    parser.add_argument("mlflow", help="the mlflow command of an environment with mlflow as well")
+    parser.add_argument("python", help="interpreter with the project's dependencies, fastapi and uvicorn")
+    parser.add_argument("--mlflow", help="the mlflow command of an environment with the full mlflow as well")
     parser.add_argument("--requests", type=int, default=2000, help="per round and server (default: 2000)")
     parser.add_argument("--seconds", type=float, default=20, help="most seconds per round and server (default: 20)")
     parser.add_argument("--clients", type=int, default=1, help="senders at the same time (default: 1)")
@@ -129,24 +139,39 @@ def main() -> None:
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     fetch = [args.python, "-c", FETCH]
     fetched = subprocess.run(fetch, cwd=args.project, env=environment, stdout=subprocess.PIPE, check=True)
-    model = Path(fetched.stdout.decode().splitlines()[-1])
-    example = json.loads((model / "input_example.json").read_text(encoding="utf-8"))
+    *_, package, folder = fetched.stdout.decode().splitlines()
+    example = json.loads((Path(folder) / "input_example.json").read_text(encoding="utf-8"))
     split = {"columns": example["columns"], "data": example["data"][:1]}
+    record = dict(zip(split["columns"], split["data"][0], strict=True))
 
-    ours, theirs = free_port(), free_port()
+    ours, plain, theirs = free_port(), free_port(), free_port()
     mlops = [args.python, "-m", "mlops_runtime.cli", "serve", "--port", str(ours)]
+    uvicorn = [args.python, "-m", "uvicorn", "--app-dir", str(Path(__file__).parent), "plain_fastapi:app"]
     options = ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(theirs), "--workers", "1"]
-    mlflow = [args.mlflow, "models", "serve", "--model-uri", str(model), *options]
-    search_path = f"{Path(args.mlflow).parent}{os.pathsep}{os.environ['PATH']}"  # mlflow starts `uvicorn` by its name
+    mlflow = [str(args.mlflow), "models", "serve", "--model-uri", folder, *options]
+    search_path = f"{Path(str(args.mlflow)).parent}{os.pathsep}{os.environ['PATH']}"  # it starts `uvicorn` by its name
+    (data,) = {path.parent for path in Path(folder).rglob("inputs.yml")}
     servers = {
         "mlops serve": (ours, "/score", json.dumps({"input_data": split}).encode()),
+        "plain FastAPI": (plain, "/score", json.dumps({"input_data": [record]}).encode()),
         "mlflow models serve": (theirs, "/invocations", json.dumps({"dataframe_split": split}).encode()),
     }
-    running = [start(mlops, f"http://127.0.0.1:{ours}/", args.project, environment)]
+    commands = {
+        "mlops serve": (mlops, f"http://127.0.0.1:{ours}/", environment),
+        "plain FastAPI": (
+            [*uvicorn, "--port", str(plain), "--log-level", "warning"],
+            f"http://127.0.0.1:{plain}/openapi.json",
+            {**environment, "MODEL": str(data), "PACKAGE": package},
+        ),
+        "mlflow models serve": (mlflow, f"http://127.0.0.1:{theirs}/ping", {**environment, "PATH": search_path}),
+    }
+    if args.mlflow is None:
+        del servers["mlflow models serve"]
+    running: dict[str, subprocess.Popen[bytes]] = {}
     try:
-        running.append(
-            start(mlflow, f"http://127.0.0.1:{theirs}/ping", args.project, {**environment, "PATH": search_path})
-        )
+        for name in servers:
+            command, health, variables = commands[name]
+            running[name] = start(command, health, args.project, variables)
         rates: dict[str, list[float]] = {name: [] for name in servers}
         latencies: dict[str, list[float]] = {name: [] for name in servers}
         for target in servers.values():
@@ -156,17 +181,17 @@ def main() -> None:
                 rate, found = load(*target, requests=args.requests, seconds=args.seconds, clients=args.clients)
                 rates[name].append(rate)
                 latencies[name] += found
+        resident = {name: memory(server) for name, server in running.items()}
     finally:
-        for server in running:
+        for server in running.values():
             os.killpg(server.pid, signal.SIGINT)
             server.wait(30)
 
     for name in servers:
         cuts = statistics.quantiles(latencies[name], n=100)
         rate, count = statistics.median(rates[name]), len(latencies[name])
-        print(f"{name}: {rate:.0f} requests/s, p50 {cuts[49]:.2f} ms, p99 {cuts[98]:.2f} ms, {count:,} requests")
-    first, second = (statistics.median(rates[name]) for name in servers)
-    print(f"mlops serve answers {first / second:.1f} times as many, {args.clients} client(s)")
+        times = f"p50 {cuts[49]:.2f} ms, p99 {cuts[98]:.2f} ms"
+        print(f"{name}: {rate:.0f} requests/s, {times}, {resident[name]:.0f} MiB, {count:,} requests")
 
 
 if __name__ == "__main__":
