@@ -1,6 +1,6 @@
 """What `mlops label` writes and reads, against a real Label Studio: `uv run pytest -m label_studio`.
 
-Label Studio is large (0.8 GB) and starts slowly, so uv gives it an environment of its own, and only these tests want it.
+Label Studio is large (0.8 GB) and starts slowly: uv gives it an environment of its own, and only these tests want it.
 """
 
 import json

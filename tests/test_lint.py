@@ -75,7 +75,7 @@ def test_the_template_itself() -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("version", ["3.11", "3.13"])  # the oldest and the newest
 def test_types(baked: Baked, installed: Environment, version: str, tmp_path: Path) -> None:
     check = ["-m", "mypy", "--python-version", version, "--cache-dir", tmp_path / "cache"]
     for task in task_ids:

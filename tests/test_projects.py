@@ -5,11 +5,13 @@ import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,23 +125,28 @@ def test_check(baked: Baked, azure: Environment, task: str, tmp_path: Path) -> N
     done = azure.mlops("check", cwd=root, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("✓") == 5
-    faults = {
-        "mlops/azureml/train/train.yml": ("type: command", "type: comand"),
-        "mlops/azureml/train/pipeline.yml": ("component: ./train.yml", "component: ./trainn.yml"),
-        "config/dev.yml": ("location:", "loction:"),
-        "data/contract.yml": ("type: number", "type: numbr"),
-        "mlops/azureml/environments/conda.yml": ("numpy", "numpie"),
-    }
-    for name, (old, new) in faults.items():
-        path = root / name
-        text = path.read_text(encoding="utf-8")
-        if old not in text:
-            continue
-        path.write_text(text.replace(old, new, 1), encoding="utf-8")
-        done = azure.mlops("check", cwd=root, check=False)
-        assert done.returncode == 1, f"{name}: {done.stdout}{done.stderr}"
-        assert "✗" in done.stdout
-        path.write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("mlops/azureml/train/train.yml", "type: command", "type: comand"),
+        ("mlops/azureml/train/pipeline.yml", "component: ./train.yml", "component: ./trainn.yml"),
+        ("config/dev.yml", "location:", "loction:"),
+        ("data/contract.yml", "type: number", "type: numbr"),
+        ("mlops/azureml/environments/conda.yml", "numpy", "numpie"),
+    ],
+)
+def test_check_finds(baked: Baked, azure: Environment, name: str, old: str, new: str, tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    shutil.copytree(baked("classification"), root)
+    path = root / name
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    done = azure.mlops("check", cwd=root, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "✗" in done.stdout
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -181,13 +188,46 @@ def serving(installed: Environment, root: Path, port: int) -> Iterator[str]:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2)
 
 
-def post(url: str, body: bytes) -> tuple[int, str]:
-    request = urllib.request.Request(f"{url}/score", body, {"Content-Type": "application/json"})
+def post(url: str, body: bytes, kind: str = "application/json") -> tuple[int, str]:
+    request = urllib.request.Request(f"{url}/score", body, {"Content-Type": kind})
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
+
+
+def png(width: int, height: int) -> bytes:
+    """A black PNG image, a thousandth of its size when it is unpacked."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    pixels = zlib.compress(bytes(width + 1) * height, 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+HOSTILE: dict[str, list[tuple[bytes, str]]] = {
+    "classical": [],
+    "cv": [
+        (b"", "image/png"),
+        (png(32, 32)[:60], "image/png"),
+        (png(12_000, 12_000), "image/png"),
+        (b"GIF89a" + bytes(50), "image/gif"),
+        (b"GIF89a" + bytes(50), "image/png"),
+        (b"plain text", "image/jpeg"),
+        (b'{"input_data": [{"image": "bm90IGFuIGltYWdl"}]}', "application/json"),
+        (b'{"input_data": [{"image": 7}]}', "application/json"),
+    ],
+    "nlp": [
+        (b'{"input_data": [{"text": "caf\xe9"}]}', "application/json"),
+        (b'{"input_data": [{"text": ""}]}', "application/json"),
+        (b'{"input_data": [{"text": 7}]}', "application/json"),
+        (b'{"input_data": [{"text": ["a", "b"]}]}', "application/json"),
+        (json.dumps({"input_data": [{"text": "long " * 10_000}]}).encode(), "application/json"),
+    ],
+}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
@@ -215,12 +255,14 @@ def test_serve_then_monitor(used: Callable[[str], Path], installed: Environment,
             b'{"input_data": "' + b"x" * 20_000_000 + b'"}',
             json.dumps({**request, "input_data": None}).encode(),
         ]
-        for bad in hostile:
-            status, answer = post(url, bad)
+        for bad, kind in [*((bad, "application/json") for bad in hostile), *HOSTILE[BY_NAME[task].scenario]]:
+            status, answer = post(url, bad, kind)
             assert 400 <= status < 500, f"{bad[:60]!r} → {status} {answer[:200]}"
             assert "Traceback" not in answer
             assert json.loads(answer)["reasons"]
         assert post(url, body)[0] == 200, "the server still answers"
+        if BY_NAME[task].scenario == "cv":
+            assert post(url, png(40, 30), "image/png")[0] == 200, "an image as it is, without JSON"
     collected = list((root / ".mlops/collected").glob("*.jsonl"))
     assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in collected) >= 21
 
