@@ -212,7 +212,7 @@ HOSTILE: dict[str, list[tuple[bytes, str]]] = {
     "classical": [],
     "cv": [
         (b"", "image/png"),
-        (png(32, 32)[:60], "image/png"),
+        (png(32, 32)[:48], "image/png"),
         (png(12_000, 12_000), "image/png"),
         (b"GIF89a" + bytes(50), "image/gif"),
         (b"GIF89a" + bytes(50), "image/png"),
