@@ -60,7 +60,7 @@ def candidates(settings: Any, data: Path | None) -> Any:
 
     import pandas as pd
 
-    from mlops_runtime import monitoring, serving, tracking
+    from mlops_runtime import serving, tracking
 
     if data is None:
         review = settings.root / ".mlops" / "monitor" / "review.parquet"
