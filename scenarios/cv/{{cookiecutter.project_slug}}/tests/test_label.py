@@ -101,6 +101,15 @@ def test_there_and_back(kind: str, scored: pd.DataFrame, contract: Contract, raw
     assert all(f"it has {answers.TARGET} already, in labelled-001.parquet" in fault for fault in faults)
 
 
+def test_a_second_export_replaces_the_first(scored: pd.DataFrame, tmp_path: Path) -> None:
+    labelling.export(scored, tmp_path, "coco", 8)
+    (tmp_path / "notes.txt").write_text("by a person", encoding="utf-8")
+    again = labelling.export(scored, tmp_path, "azureml", 3)
+    names = {labelling.file_name(*row) for row in zip(again["image_id"], again["image"], strict=True)}
+    assert {path.name for path in (tmp_path / "images").iterdir()} == names
+    assert {path.name for path in tmp_path.iterdir()} == {"images", "chosen.parquet", "to-label.jsonl", "notes.txt"}
+
+
 def test_what_is_wrong_is_said(scored: pd.DataFrame, raw: Path, tmp_path: Path) -> None:
     chosen = labelling.export(scored, tmp_path, "label-studio", 3)
     tasks: list[Any] = json.loads((tmp_path / "to-label.json").read_text(encoding="utf-8"))

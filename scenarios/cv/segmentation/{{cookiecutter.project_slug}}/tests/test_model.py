@@ -25,11 +25,8 @@ def text(*regions: tuple[str, str], rows: int = 2) -> str:
 
 def test_it_learns(fitted: model.Model, tables: Tables) -> None:
     found = metrics.outcome(tables[1].frame, fitted.predict(tables[1].frame))
-    there = pd.DataFrame({"prediction": "[]", "confidence": 0.0, **{f"share_{name}": [0.0] * len(tables[1].frame)
-                          for name in fitted.facts.classes}})  # fmt: skip
-    nothing = metrics.outcome(tables[1].frame, there)
+    nothing = metrics.outcome(tables[1].frame, fitted.predict(tables[1].frame).assign(prediction="[]"))
     assert metrics.mean_iou(found) > metrics.mean_iou(nothing) + 0.2
-    assert metrics.loss(found).mean() < 0.5
 
 
 def test_metrics_agree_with_their_definitions() -> None:

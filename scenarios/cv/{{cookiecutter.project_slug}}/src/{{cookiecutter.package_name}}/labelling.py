@@ -31,6 +31,8 @@ def export(scored: pd.DataFrame, folder: Path, kind: str, count: int) -> pd.Data
     if found.empty:
         raise Problem("there is no image to label: the model is sure of all, and they are like those that it knows.")
     chosen = review.choose(found.reset_index(drop=True), count)
+    for old in exported(folder):
+        old.unlink(missing_ok=True)
     (folder / IMAGES).mkdir(parents=True, exist_ok=True)
     items = []
     for identifier, value in zip(chosen[data.ID], chosen[data.IMAGE], strict=True):
@@ -44,6 +46,16 @@ def export(scored: pd.DataFrame, folder: Path, kind: str, count: int) -> pd.Data
     text = annotations.WRITERS[kind]([_renamed(item) for item in items] if kind != "label-studio" else items)
     (folder / file(kind)).write_text(text, encoding="utf-8", newline="\n")
     return chosen
+
+
+def exported(folder: Path) -> list[Path]:
+    """The files of an earlier export to this folder; what others put there is not among them."""
+    if not (folder / CHOSEN).is_file():
+        return []
+    chosen = pd.read_parquet(folder / CHOSEN)
+    names = map(file_name, chosen[data.ID], chosen[data.IMAGE])
+    tools = {folder / file(kind) for kind in annotations.WRITERS}
+    return [*(folder / IMAGES / name for name in names), *sorted(tools), folder / CHOSEN]
 
 
 def _renamed(item: annotations.Item) -> annotations.Item:

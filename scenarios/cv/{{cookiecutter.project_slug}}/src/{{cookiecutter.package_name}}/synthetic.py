@@ -28,7 +28,7 @@ CORNERS = {"square": 4, "triangle": 3, "star": 10}
 class World:
     """What the images are like; the defaults are those of the development data."""
 
-    difficulty: float = 0.25  # 0: strong contrast, no noise; 1: as hard as it gets
+    difficulty: float = 0.15  # 0: strong contrast, no noise; 1: as hard as it gets
     classes: list[str] = field(default_factory=lambda: list(CLASSES))
     backgrounds: list[str] = field(default_factory=lambda: list(BACKGROUNDS))
     darkening: float = 0.0  # share of the light that is lost
