@@ -15,7 +15,7 @@ ANSWERS = json.loads(r'{{ cookiecutter | tojson }}')  # fmt: skip
 
 TASKS = {
     "classical": ["classification", "regression", "forecasting"],
-    "cv": ["image-classification"],
+    "cv": ["image-classification", "segmentation"],
     "nlp": ["text-classification"],
 }
 # Characters that a parser or an editor folds, drops or reorders: controls, separators, surrogates, BOM, bidirectional.

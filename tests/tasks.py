@@ -45,6 +45,11 @@ ALL = [
         worse=["epochs=1"],
     ),
     Task(
+        *("cv", "segmentation", ["images/images.parquet", "images-new.parquet"], "images"),
+        new="images-new.parquet",
+        worse=["epochs=1"],
+    ),
+    Task(
         *("nlp", "text-classification", [f"tickets{part}.jsonl" for part in ("", "-hard", "-new")], "tickets"),
         new="tickets-new.jsonl",
         worse=["family=naive_bayes", "trials=1"],

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -26,7 +27,7 @@ def test_sample_keeps_the_contract(contract: Contract) -> None:
     assert loaded["label"].notna().all()
     for text in loaded["annotations"].head(50):
         (region,) = masks.load(text)
-        assert 20 < region.mask.sum() < 600
+        assert 20 < region.mask.sum() < 700
 
 
 def test_generator_is_seeded() -> None:
@@ -67,6 +68,18 @@ def test_bad_images_are_named(frame: pd.DataFrame, contract: Contract, tmp_path:
     assert all(str(frame["image_id"][row]) in str(caught.value) for row in (3, 5))
 
 
+def test_masks_that_do_not_fit_are_named(frame: pd.DataFrame, contract: Contract, tmp_path: Path) -> None:
+    texts = frame["annotations"].tolist()
+    texts[2] = masks.dump([masks.Region("star", np.ones((2, 2), dtype=bool))])
+    texts[4] = masks.dump([masks.Region("hexagon", np.ones((32, 32), dtype=bool))])
+    texts[6] = "nothing"
+    frame.assign(annotations=texts).to_parquet(tmp_path / "broken.parquet")
+    with pytest.raises(Problem, match="3 bad image") as caught:
+        data.load(tmp_path / "broken.parquet", contract)
+    for said in ("2 × 2 pixels, the image 32 × 32", "'hexagon' of a mask", str(frame["image_id"][6])):
+        assert said in str(caught.value)
+
+
 def test_the_same_image_in_two_files_is_refused(raw: Path, contract: Contract, tmp_path: Path) -> None:
     for name in ("a.parquet", "b.parquet"):
         shutil.copy(raw / "images.parquet", tmp_path / name)
@@ -97,9 +110,8 @@ def test_a_folder_of_images(kind: str, frame: pd.DataFrame, contract: Contract, 
     loaded = data.load(tmp_path, contract)
     expected = rows.set_index(rows["image_id"].map("some/{}.jpg".format))
     pd.testing.assert_series_equal(loaded.set_index("image_id")["label"], expected["label"], check_names=False)
-    if kind == "coco":
-        for name, regions in zip(loaded["image_id"], loaded["annotations"], strict=True):
-            assert masks.load(regions) == masks.load(expected["annotations"][name])
+    for name, regions in zip(loaded["image_id"], loaded["annotations"], strict=True):
+        assert masks.load(regions) == masks.load(expected["annotations"][name])
     (tmp_path / items[0].image_id).unlink()
     with pytest.raises(Problem, match=f"{items[0].image_id}: there is no such file"):
         data.load(tmp_path, contract)

@@ -13,7 +13,7 @@ from mlops_runtime.contract import Contract
 from mlops_runtime.errors import Problem
 
 from .conftest import Tables
-from {{ cookiecutter.package_name }} import annotations, data, embeddings, images, labelling, model, review
+from {{ cookiecutter.package_name }} import annotations, answers, data, embeddings, images, labelling, masks, model, review
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,17 @@ def test_chosen_images_differ() -> None:
     assert len(review.choose(rows, 500)) == 90
 
 
-def labelled(kind: str, folder: Path, truth: dict[str, str]) -> str:
+def truths(raw: Path) -> dict[str, dict[str, Any]]:
+    """What people would say of each image: the arguments of `Item`."""
+    frame = pd.read_parquet(raw / "images.parquet")
+    regions = answers.TARGET == data.REGIONS
+    return {
+        row["image_id"]: {"label": row["label"], "regions": masks.load(row["annotations"]) if regions else None}
+        for row in frame.to_dict(orient="records")
+    }
+
+
+def labelled(kind: str, folder: Path, truth: dict[str, dict[str, Any]]) -> str:
     """What the labelling tool would give back, had people labelled every image."""
     items = annotations.READERS[kind]((folder / labelling.file(kind)).read_text(encoding="utf-8")).items
     chosen = pd.read_parquet(folder / labelling.CHOSEN)
@@ -56,7 +66,7 @@ def labelled(kind: str, folder: Path, truth: dict[str, str]) -> str:
     }
     return annotations.WRITERS[kind](
         [
-            annotations.Item(one.image_id, one.width, one.height, truth[names.get(one.image_id, one.image_id)])
+            annotations.Item(one.image_id, one.width, one.height, **truth[names.get(one.image_id, one.image_id)])
             for one in items
         ]
     )
@@ -66,13 +76,15 @@ def labelled(kind: str, folder: Path, truth: dict[str, str]) -> str:
 def test_there_and_back(kind: str, scored: pd.DataFrame, contract: Contract, raw: Path, tmp_path: Path) -> None:
     chosen = labelling.export(scored, tmp_path, kind, 12)
     assert len(chosen) == 12 == len(list((tmp_path / "images").iterdir()))
-    truth = dict(zip(scored["image_id"], scored["label"], strict=True))
+    truth = truths(raw)
     (tmp_path / "back").write_text(labelled(kind, tmp_path, truth), encoding="utf-8")
     added, faults = labelling.take(tmp_path / "back", kind, tmp_path, tmp_path / "data")
     assert not faults
-    assert dict(zip(added["image_id"], added["label"], strict=True)) == {
-        name: truth[name] for name in chosen["image_id"]
-    }
+    assert sorted(added["image_id"]) == sorted(chosen["image_id"])
+    for row in added.to_dict(orient="records"):
+        assert row["label"] == truth[row["image_id"]]["label"]
+        regions = truth[row["image_id"]]["regions"]
+        assert row["annotations"] == (masks.dump(regions) if regions is not None else None)
     assert set(added["image"]) <= set(scored["image"])
 
     folder = tmp_path / "data"
@@ -86,25 +98,35 @@ def test_there_and_back(kind: str, scored: pd.DataFrame, contract: Contract, raw
     assert label.free_name(folder).name == "labelled-002.parquet"
     again, faults = labelling.take(tmp_path / "back", kind, tmp_path, folder)
     assert again.empty
-    assert all("it has a label already, in labelled-001.parquet" in fault for fault in faults)
+    assert all(f"it has {answers.TARGET} already, in labelled-001.parquet" in fault for fault in faults)
 
 
-def test_what_is_wrong_is_said(scored: pd.DataFrame, tmp_path: Path) -> None:
+def test_a_second_export_replaces_the_first(scored: pd.DataFrame, tmp_path: Path) -> None:
+    labelling.export(scored, tmp_path, "coco", 8)
+    (tmp_path / "notes.txt").write_text("by a person", encoding="utf-8")
+    again = labelling.export(scored, tmp_path, "azureml", 3)
+    names = {labelling.file_name(*row) for row in zip(again["image_id"], again["image"], strict=True)}
+    assert {path.name for path in (tmp_path / "images").iterdir()} == names
+    assert {path.name for path in tmp_path.iterdir()} == {"images", "chosen.parquet", "to-label.jsonl", "notes.txt"}
+
+
+def test_what_is_wrong_is_said(scored: pd.DataFrame, raw: Path, tmp_path: Path) -> None:
     chosen = labelling.export(scored, tmp_path, "label-studio", 3)
     tasks: list[Any] = json.loads((tmp_path / "to-label.json").read_text(encoding="utf-8"))
     assert images.unpack(tasks[0]["data"]["image"].partition(",")[2]) == chosen["image"][0]
-
-    def said(*choices: str) -> list[Any]:
-        return [{"result": [{"type": "choices", "value": {"choices": [choice]}}]} for choice in choices]
-
-    tasks[0]["annotations"], tasks[1]["annotations"] = said("circle"), said("circle", "star")
-    stranger = {"data": {"image_id": "stranger"}, "annotations": said("star")}
-    (tmp_path / "back.json").write_text(json.dumps([*tasks, stranger]), encoding="utf-8")
+    truth = truths(raw)
+    done: list[Any] = json.loads(labelled("label-studio", tmp_path, truth))
+    others = [one for one in truth.values() if one["label"] != truth[chosen["image_id"][1]]["label"]]
+    other = json.loads(annotations.to_label_studio([annotations.Item("", 32, 32, **others[0])]))[0]
+    done[1]["annotations"] += other["annotations"]
+    done[2]["annotations"] = []
+    stranger = {**done[0], "data": {**done[0]["data"], "image_id": "stranger"}}
+    (tmp_path / "back.json").write_text(json.dumps([*done, stranger]), encoding="utf-8")
     added, faults = labelling.take(tmp_path / "back.json", "label-studio", tmp_path, tmp_path / "data")
     first, second, third = chosen["image_id"]
     assert added["image_id"].tolist() == [first]
-    assert f"{second}: it has conflicting labels: circle, star" in faults
-    assert f"{third}: it has no label" in faults
+    assert any(fault.startswith(f"{second}: it") and ("conflict" in fault or "differ" in fault) for fault in faults)
+    assert f"{third}: it has no {answers.TARGET}" in faults
     assert "stranger: it is not one of the exported images" in faults
 
 

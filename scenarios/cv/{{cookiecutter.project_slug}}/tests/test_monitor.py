@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -12,7 +13,7 @@ from mlops_runtime.monitoring import Judged, Watched
 from mlops_runtime.tracking import Version
 
 from .conftest import ROOT
-from {{ cookiecutter.package_name }} import model, monitor, synthetic
+from {{ cookiecutter.package_name }} import answers, model, monitor, synthetic
 
 EASY = 0.0  # difficulty of the images that the model has learnt from
 
@@ -86,15 +87,15 @@ def test_broken_and_refused_images_are_noticed(unchanged: Watched, fitted: model
 
 
 def test_wrong_answers_are_noticed(unchanged: Watched) -> None:
-    labels = unchanged.current["label"].map(dict(zip(synthetic.CLASSES, reversed(synthetic.CLASSES), strict=True)))
-    findings = monitor.measure(replace(unchanged, current=unchanged.current.assign(label=labels)))
+    wrong = np.roll(unchanged.current[answers.TARGET].to_numpy(), 1)
+    findings = monitor.measure(replace(unchanged, current=unchanged.current.assign(**{answers.TARGET: wrong})))
     judged = {one.name: one for one in monitoring.judge(findings.signals, unchanged.settings.monitoring.signals)}
     assert judged["performance"].status == "fired"
     assert "wrong" in set(findings.files["review.parquet"]["reason"])
 
 
 def test_performance_waits_for_the_truth(unchanged: Watched) -> None:
-    judged = judge(replace(unchanged, current=unchanged.current.drop(columns="label")))
+    judged = judge(replace(unchanged, current=unchanged.current.drop(columns=answers.TARGET)))
     assert judged["performance"].status == "not measured"
 
 

@@ -32,13 +32,9 @@ def short(few: data.Table, tmp_path_factory: pytest.TempPathFactory) -> model.Mo
     return train.train(few, SIZE, SHORT, tmp_path_factory.mktemp("short"))[0]
 
 
-def probabilities(fitted: model.Model, table: data.Table) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    return fitted.predict(table.frame)[fitted.answers[2:]].to_numpy(float)
-
-
-def test_it_learns(fitted: model.Model, tables: Tables) -> None:
-    found = fitted.predict(tables[1].frame)
-    assert (found["prediction"] == tables[1].frame["label"]).mean() > 0.5
+def outputs(fitted: model.Model, table: data.Table) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """What the graph gives for the images: probabilities."""
+    return np.asarray(fitted.session.run(None, {"images": table.pixels(SIZE)})[0])
 
 
 def test_the_same_again(short: model.Model, few: data.Table, tmp_path: Path) -> None:
@@ -91,7 +87,7 @@ def test_two_processes_give_the_same(short: model.Model, few: data.Table, tmp_pa
     )
     assert done.returncode == 0, done.stdout + done.stderr
     shared = model.load(tracking.model_data(tmp_path / "model"))
-    np.testing.assert_allclose(probabilities(shared, few), probabilities(short, few), atol=TOLERANCE)
+    np.testing.assert_allclose(outputs(shared, few), outputs(short, few), atol=TOLERANCE)
 
 
 def test_it_stops_when_it_no_longer_gets_better(few: data.Table, tmp_path: Path) -> None:
@@ -135,18 +131,3 @@ def test_the_graph_does_what_the_network_does(tables: Tables) -> None:
     found = saved.session.run(None, {"images": pixels})
     np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
     np.testing.assert_allclose(found[1], expected[1], atol=1e-4)
-
-
-def test_calibration_cools_what_is_too_sure(tables: Tables) -> None:
-    class Sure(torch.nn.Module):  # type: ignore[misc]  # PyTorch is used without its types
-        def __init__(self) -> None:
-            super().__init__()
-            self.scale = torch.nn.Parameter(torch.ones(()))
-
-        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            logits = torch.zeros(len(x), 4)
-            logits[:, 0] = 20 * self.scale
-            return logits, logits
-
-    examples = fitting.Examples(tables[1].pixels(SIZE), targets(tables[1], SIZE))
-    assert train.calibrate(Sure(), examples) == pytest.approx(train.TEMPERATURES.max())

@@ -5,7 +5,7 @@ Every reader returns what it understood and, apart, what it did not: missing and
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ import pandas as pd
 
 from mlops_runtime.errors import Problem
 
-from . import images, masks
+from . import brush, images, masks
 
-CHOICE, PICTURE = "label", "image"  # names in Label Studio's labelling interface
+CHOICE, BRUSH, PICTURE = "label", "mask", "image"  # names in Label Studio's labelling interface
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Item:
     image_id: str
     width: int  # pixels
     height: int
-    label: str | None = None  # of the whole image
-    regions: list[masks.Region] = field(default_factory=list)
+    label: str | None = None  # of the whole image; where there are regions, the one that all of them have
+    regions: list[masks.Region] | None = None  # None: nobody has said; empty: nothing is there
     content: bytes = b""  # the file; empty where only the truth travels
 
 
@@ -47,15 +47,18 @@ def agree(names: Iterable[str]) -> str | None:
 
 
 def to_coco(items: Sequence[Item]) -> str:
-    """COCO JSON. A label of the whole image is an annotation without segmentation."""
-    labels = {name for item in items for name in [item.label, *(region.label for region in item.regions)] if name}
+    """COCO JSON. A label of the whole image is an annotation without segmentation.
+
+    It cannot say that nothing is on an image: that reads as if nobody had said.
+    """
+    labels = {name for item in items for name in [item.label, *(one.label for one in item.regions or [])] if name}
     numbers = {name: number for number, name in enumerate(sorted(labels), 1)}
     found: list[dict[str, Any]] = []
     for number, item in enumerate(items, 1):
         if item.label and not item.regions:
             box = [0, 0, item.width, item.height]
             found.append({"image_id": number, "category_id": numbers[item.label], "bbox": box, "iscrowd": 0})
-        for region in item.regions:
+        for region in item.regions or []:
             rle = {"size": list(region.mask.shape), "counts": masks.encode(region.mask)}
             found.append(
                 {
@@ -99,31 +102,48 @@ def _coco_item(record: dict[str, Any], found: list[dict[str, Any]], names: dict[
         elif shape:
             regions.append(masks.Region(names[one["category_id"]], masks.fill(shape, height, width)))
     wanted = {names[one["category_id"]] for one in found}
-    label = next(iter(wanted)) if len(wanted) == 1 else None  # several things may be on one image
     if len(wanted) > 1 and not regions:
         agree(wanted)
-    return Item(str(record["file_name"]), width, height, label, regions)
+    label = next(iter(wanted)) if len(wanted) == 1 else None  # several things may be on one image
+    return Item(str(record["file_name"]), width, height, label, regions or None)
+
+
+def common(regions: Iterable[masks.Region]) -> str | None:
+    """The one label that all of the regions have; None where there are several or none: an image may show both."""
+    found = {region.label for region in regions}
+    return found.pop() if len(found) == 1 else None
 
 
 def to_label_studio(items: Sequence[Item]) -> str:
-    """Label Studio's tasks as JSON, the images inside; known labels are shown as annotations."""
+    """Label Studio's tasks as JSON, the images inside; known labels and masks are shown as annotations."""
     tasks = []
     for number, item in enumerate(items, 1):
         source = f"data:{images.media_type(item.content)};base64,{images.pack(item.content)}" if item.content else ""
         data = {"image": source, "image_id": item.image_id, "width": item.width, "height": item.height}
-        choice = {
-            "id": f"choice{number}",
-            "from_name": CHOICE,
-            "to_name": PICTURE,
-            "type": "choices",
-            "value": {"choices": [item.label]},
-        }
-        tasks.append({"id": number, "data": data, "annotations": [{"result": [choice]}] if item.label else []})
+        results = [
+            {
+                "id": f"brush{number}-{place}",
+                "from_name": BRUSH,
+                "to_name": PICTURE,
+                "type": "brushlabels",
+                "original_width": item.width,
+                "original_height": item.height,
+                "image_rotation": 0,
+                "value": {"format": "rle", "rle": brush.encode(region.mask), "brushlabels": [region.label]},
+            }
+            for place, region in enumerate(item.regions or [])
+        ]
+        if item.label and not item.regions:
+            value = {"choices": [item.label]}
+            choice = {"from_name": CHOICE, "to_name": PICTURE, "type": "choices", "value": value}
+            results = [{"id": f"choice{number}", **choice}]
+        said = bool(item.label) or item.regions is not None
+        tasks.append({"id": number, "data": data, "annotations": [{"result": results}] if said else []})
     return json.dumps(tasks, ensure_ascii=False)
 
 
 def from_label_studio(text: str) -> Labels:
-    """Read Label Studio's JSON export; annotators who disagree are a fault."""
+    """Read Label Studio's JSON export: choices, brushes and polygons; annotators who disagree are a fault."""
     content = _json(text)
     if not isinstance(content, list):
         raise Problem("this is no export of Label Studio: it must be a list of tasks.")
@@ -134,30 +154,61 @@ def from_label_studio(text: str) -> Labels:
 
 
 def _label_studio_item(task: dict[str, Any]) -> Item:
-    given = [one for one in task.get("annotations", []) if not one.get("was_cancelled")]
+    given = [one["result"] for one in task.get("annotations", []) if not one.get("was_cancelled")]
+    results = [result for one in given for result in one]
     choices = [
-        str(choice)
-        for one in given
-        for result in one["result"]
-        if result.get("type") == "choices"
-        for choice in result["value"]["choices"]
+        str(name) for result in results if result.get("type") == "choices" for name in result["value"]["choices"]
     ]
     data = task["data"]
-    return Item(str(data["image_id"]), int(data.get("width", 0)), int(data.get("height", 0)), agree(choices))
+    facts = str(data["image_id"]), int(data.get("width", 0)), int(data.get("height", 0))
+    if not given or choices:
+        return Item(*facts, agree(choices))
+    drawn = [[region for result in one for region in _label_studio_regions(result)] for one in given]
+    if any(regions != drawn[0] for regions in drawn):
+        raise ValueError("its masks differ between annotators")
+    return Item(*facts, common(drawn[0]), drawn[0])
+
+
+def _label_studio_regions(result: dict[str, Any]) -> list[masks.Region]:
+    kind = str(result.get("type"))
+    if kind not in ("brushlabels", "polygonlabels"):
+        if kind.endswith("labels"):
+            raise ValueError(f"it has {kind}; use brushes or polygons")
+        return []
+    width, height = int(result["original_width"]), int(result["original_height"])
+    if kind == "brushlabels":
+        mask = brush.decode(result["value"]["rle"], height, width)
+    else:  # corners in percent
+        corners = [xy / 100 for x, y in result["value"]["points"] for xy in (width * x, height * y)]
+        mask = masks.fill([corners], height, width)
+    return [masks.Region(str(name), mask) for name in result["value"][kind]]
 
 
 def to_azureml(items: Sequence[Item]) -> str:
-    """Azure ML data labelling's JSON lines."""
+    """Azure ML data labelling's JSON lines: a label for the whole image, or polygons with corners from 0 to 1."""
     lines = []
     for item in items:
         details = {"format": "", "width": str(item.width), "height": str(item.height)}
         record: dict[str, Any] = {"image_url": item.image_id, "image_details": details}
-        lines.append(record | ({"label": item.label} if item.label else {}))
+        if item.regions is not None:
+            record["label"] = [_azureml_region(region) for region in item.regions]
+        elif item.label:
+            record["label"] = item.label
+        lines.append(record)
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
+def _azureml_region(region: masks.Region) -> dict[str, Any]:
+    sides = region.mask.shape[::-1]
+    corners = [[xy / sides[n % 2] for n, xy in enumerate(polygon)] for polygon in masks.outline(region.mask)]
+    return {"label": region.label, "isCrowd": 0, "polygon": corners}
+
+
 def from_azureml(text: str) -> Labels:
-    """Read Azure ML data labelling's JSON lines of an image classification project."""
+    """Read Azure ML data labelling's JSON lines of an image classification or instance segmentation project.
+
+    https://learn.microsoft.com/azure/machine-learning/reference-automl-images-schema
+    """
     records = [_json(line) for line in text.split("\n") if line.strip()]
     try:
         return _each(records, lambda record: _file_name(str(record["image_url"])), _azureml_item)
@@ -167,14 +218,28 @@ def from_azureml(text: str) -> Labels:
 
 def _azureml_item(record: dict[str, Any]) -> Item:
     details, label = record.get("image_details", {}), record.get("label")
+    width, height = (int(str(details.get(side, 0)).removesuffix("px")) for side in ("width", "height"))
+    facts = _file_name(str(record["image_url"])), width, height
     names = label if isinstance(label, list) else [] if label is None else [label]
-    width, height = (int(details.get(side, 0)) for side in ("width", "height"))
-    return Item(_file_name(str(record["image_url"])), width, height, agree(map(str, names)))
+    if label is None or (names and all(isinstance(name, str) for name in names)):
+        return Item(*facts, agree(map(str, names)))
+    if names and not (width and height):
+        raise ValueError("image_details must give width and height, without which polygons have no size")
+    regions = [masks.Region(str(one["label"]), _azureml_mask(one["polygon"], width, height)) for one in names]
+    return Item(*facts, common(regions), regions)
+
+
+def _azureml_mask(polygons: list[list[float]], width: int, height: int) -> masks.Array:
+    sides = (width, height)
+    return masks.fill([[xy * sides[n % 2] for n, xy in enumerate(one)] for one in polygons], height, width)
 
 
 def _file_name(url: str) -> str:
     """The path within the datastore or folder that an address names."""
-    return url.split("://", 1)[1].partition("/")[2] if "://" in url else url
+    if "://" not in url:
+        return url
+    place = url.split("://", 1)[1]
+    return place.partition("/paths/" if "/paths/" in place else "/")[2]
 
 
 def _each(records: Sequence[Any], name: Callable[[Any], str], read: Callable[[Any], Item]) -> Labels:
@@ -241,7 +306,7 @@ def read_folder(folder: Path) -> pd.DataFrame:
     rows = []
     for name, path in pictures.items():
         item = known.get(name)
-        regions = masks.dump(item.regions) if item and item.regions else None
+        regions = masks.dump(item.regions) if item and item.regions is not None else None
         label = item.label if item else None
         rows.append({"image_id": name, "image": path.read_bytes(), "label": label, "annotations": regions})
     return pd.DataFrame(rows, columns=["image_id", "image", "label", "annotations"])

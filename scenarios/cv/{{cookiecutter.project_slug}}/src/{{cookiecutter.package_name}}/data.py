@@ -12,7 +12,7 @@ import pandas as pd
 from mlops_runtime.contract import Contract
 from mlops_runtime.errors import Problem
 
-from . import annotations, images
+from . import annotations, images, masks
 
 Array = np.ndarray[Any, Any]
 ID, IMAGE, LABEL, REGIONS = "image_id", "image", "label", "annotations"
@@ -74,11 +74,14 @@ def load(path: Path, contract: Contract) -> pd.DataFrame:
         raise Problem(f"{path.name} is neither a folder nor a Parquet file by its name.")
     optional = [name for name, column in contract.columns.items() if column.nullable and name not in frame]
     frame = contract.validate_table(frame.assign(**dict.fromkeys(optional)), source=path.name)
+    told = frame[REGIONS] if REGIONS in frame else pd.Series(None, index=frame.index)
     faults = []
-    for name, content in zip(frame[ID], frame[IMAGE], strict=True):
+    for name, content, text in zip(frame[ID], frame[IMAGE], told, strict=True):
         try:
-            images.read(content)
-        except images.BadImage as fault:
+            picture = images.read(content)
+            if isinstance(text, str):
+                check_regions(masks.load(text), picture.size, classes(contract))
+        except (images.BadImage, ValueError) as fault:
             faults.append(f"  {name}: {fault}")
     if faults:
         more = f"\n  and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
@@ -86,13 +89,23 @@ def load(path: Path, contract: Contract) -> pd.DataFrame:
     return frame
 
 
+def check_regions(regions: list[masks.Region], size: tuple[int, int], known: list[str]) -> None:
+    """ValueError unless masks have the image's size, (width, height), and known labels."""
+    for region in regions:
+        height, width = region.mask.shape
+        if (width, height) != size:
+            raise ValueError(f"a mask has {width} × {height} pixels, the image {size[0]} × {size[1]}")
+        if region.label not in known:
+            raise ValueError(f"the label {region.label!r} of a mask is not one of {', '.join(known)}")
+
+
 def _together(files: list[Path]) -> pd.DataFrame:
-    """The rows of all files. An image without a truth gives way to the same one with; two truths are a Problem."""
+    """The rows of all files. An image gives way to the same one with more truth; two with as much are a Problem."""
     everything = pd.concat([pd.read_parquet(file).assign(file=file.name) for file in files], ignore_index=True)
     if ID not in everything:
         return everything
-    told = everything[[name for name in (LABEL, REGIONS) if name in everything]].notna().any(axis=1)
-    everything = everything[told | ~everything[ID].isin(everything.loc[told, ID])]
+    told = everything[[name for name in (LABEL, REGIONS) if name in everything]].notna().sum(axis=1)
+    everything = everything[told == told.groupby(everything[ID]).transform("max")]
     for image, places in everything[everything.duplicated(ID, keep=False)].groupby(ID)["file"]:
         if places.nunique() > 1:
             one, other, *_ = places.unique()
@@ -100,12 +113,12 @@ def _together(files: list[Path]) -> pd.DataFrame:
     return everything.drop(columns="file").reset_index(drop=True)
 
 
-def told(folder: Path) -> dict[str, str]:
-    """The images that have a label in a folder's Parquet files, each with the file's name."""
+def told(folder: Path, target: str) -> dict[str, str]:
+    """The images whose `target` is known in a folder's Parquet files, each with the file's name."""
     found: dict[str, str] = {}
     for file in sorted(folder.glob("*.parquet")):
-        frame = pd.read_parquet(file, columns=[ID, LABEL])
-        found |= dict.fromkeys(frame.loc[frame[LABEL].notna(), ID], file.name)
+        frame = pd.read_parquet(file).reindex(columns=[ID, target])
+        found |= dict.fromkeys(frame.loc[frame[target].notna(), ID], file.name)
     return found
 
 

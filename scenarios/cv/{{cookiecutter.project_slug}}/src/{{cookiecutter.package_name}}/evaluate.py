@@ -77,9 +77,9 @@ def evaluate(
 
 def measure(found: metrics.Outcome, prefix: str = "") -> pd.DataFrame:
     """Every metric with its 95 % interval: metric, value, low, high."""
-    rows = []
+    rows, everything = [], np.arange(len(metrics.loss(found)))
     for name, metric in metrics.METRICS.items():
-        low, high = _interval(name, found, np.arange(len(found.truth)))
+        low, high = _interval(name, found, everything)
         rows.append({"metric": prefix + name, "value": metric(found), "low": low, "high": high})
     return pd.DataFrame(rows)
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from mlops_runtime.errors import Problem
 
-from . import annotations, data, images, masks, review
+from . import annotations, answers, data, images, masks, review
 
 IMAGES = "images"  # subfolder of an export
 CHOSEN = "chosen.parquet"  # the images of an export, for the way back
@@ -31,6 +31,8 @@ def export(scored: pd.DataFrame, folder: Path, kind: str, count: int) -> pd.Data
     if found.empty:
         raise Problem("there is no image to label: the model is sure of all, and they are like those that it knows.")
     chosen = review.choose(found.reset_index(drop=True), count)
+    for old in exported(folder):
+        old.unlink(missing_ok=True)
     (folder / IMAGES).mkdir(parents=True, exist_ok=True)
     items = []
     for identifier, value in zip(chosen[data.ID], chosen[data.IMAGE], strict=True):
@@ -44,6 +46,16 @@ def export(scored: pd.DataFrame, folder: Path, kind: str, count: int) -> pd.Data
     text = annotations.WRITERS[kind]([_renamed(item) for item in items] if kind != "label-studio" else items)
     (folder / file(kind)).write_text(text, encoding="utf-8", newline="\n")
     return chosen
+
+
+def exported(folder: Path) -> list[Path]:
+    """The files of an earlier export to this folder; what others put there is not among them."""
+    if not (folder / CHOSEN).is_file():
+        return []
+    chosen = pd.read_parquet(folder / CHOSEN)
+    names = map(file_name, chosen[data.ID], chosen[data.IMAGE])
+    tools = {folder / file(kind) for kind in annotations.WRITERS}
+    return [*(folder / IMAGES / name for name in names), *sorted(tools), folder / CHOSEN]
 
 
 def _renamed(item: annotations.Item) -> annotations.Item:
@@ -62,7 +74,7 @@ def file_name(identifier: str, content: bytes) -> str:
 def take(path: Path, kind: str, folder: Path, existing: Path) -> tuple[pd.DataFrame, list[str]]:
     """The exported images with the labels that people gave them, and what is missing or conflicts, by image.
 
-    Returns the columns image_id, image, label and annotations, without images that have a label in one of the Parquet
+    Returns the columns image_id, image, label and annotations, without images whose truth is in one of the Parquet
     files in `existing`.
     """
     if not (folder / CHOSEN).is_file():
@@ -78,16 +90,16 @@ def take(path: Path, kind: str, folder: Path, existing: Path) -> tuple[pd.DataFr
             known[name] = item
         else:
             faults.append(f"{item.image_id}: it is not one of the exported images")
-    before = data.told(existing)
+    before = data.told(existing, answers.TARGET)
     rows = []
     for name, content in zip(chosen[data.ID], chosen[data.IMAGE], strict=True):
         found = known.get(name)
-        if found is None or not (found.label or found.regions):
-            faults.append(f"{name}: it has no label")
-            continue
-        if name in before:
-            faults.append(f"{name}: it has a label already, in {before[name]}")
-            continue
-        regions = masks.dump(found.regions) if found.regions else None
-        rows.append({data.ID: name, data.IMAGE: content, data.LABEL: found.label, data.REGIONS: regions})
+        regions = masks.dump(found.regions) if found and found.regions is not None else None
+        row = {data.ID: name, data.IMAGE: content, data.LABEL: found.label if found else None, data.REGIONS: regions}
+        if row[answers.TARGET] is None:
+            faults.append(f"{name}: it has no {answers.TARGET}")
+        elif name in before:
+            faults.append(f"{name}: it has {answers.TARGET} already, in {before[name]}")
+        else:
+            rows.append(row)
     return pd.DataFrame(rows, columns=[data.ID, data.IMAGE, data.LABEL, data.REGIONS]), faults

@@ -41,7 +41,7 @@ def measure(watched: Watched) -> Findings:
     drifts = {
         "data_drift": drift.compare_columns(before, now, images.STATISTICS),
         "embedding_drift": drift.compare_columns(before, now, [*embeddings.NAMES, embeddings.NOVELTY]),
-        "prediction_drift": drift.compare_columns(before, now, ["prediction", "confidence"]),
+        "prediction_drift": drift.compare_columns(before, now, watched.model.watched),
     }
     cohorts, scores = compare_cohorts(watched), compare_scores(watched)
     signals = [
@@ -223,12 +223,14 @@ def review_figure(found: pd.DataFrame, size: int) -> "Figure":
     """The most urgent images."""
     from matplotlib.figure import Figure
 
+    from . import pictures
+
     rows = found[found["reason"] != "unreadable"].head(SHOWN)
     figure = Figure(figsize=(10, 4.6))
     all_axes = figure.subplots(-(-max(1, len(rows)) // ACROSS), ACROSS, squeeze=False)
     for axes in all_axes.flat:
         axes.axis("off")
     for axes, row in zip(all_axes.flat, rows.to_dict(orient="records"), strict=False):
-        axes.imshow(images.to_array(images.unpack(row[data.IMAGE]), size))
-        axes.set_title(f"{row['prediction']} {row['confidence']:.0%}\n{row['reason']}", fontsize=6)
+        said = pictures.show(axes, images.to_array(images.unpack(row[data.IMAGE]), size), row["prediction"])
+        axes.set_title(f"{said} {row['confidence']:.0%}\n{row['reason']}", fontsize=6)
     return figure

@@ -9,7 +9,7 @@ from mlops_runtime.contract import Contract
 from mlops_runtime.errors import Problem
 from mlops_runtime.tracking import start_step
 
-from . import data, model
+from . import answers, data
 
 SALT = "test"
 
@@ -22,12 +22,14 @@ def prepare(
     Images whose truth is not known yet are in none of them.
     """
     frame, version = data.load(raw_data, contract), data.version(raw_data)
-    contract = contract.only([*contract.names("id", "time", "feature", "cohort"), model.TARGET])
-    known = frame[frame[model.TARGET].notna()]
+    target = answers.TARGET
+    wanted = [*contract.names("id", "time", "feature", "cohort"), data.LABEL, target]
+    contract = contract.only(dict.fromkeys(wanted))
+    known = frame[frame[target].notna()]
     if known.empty:
-        raise Problem(f"no image in {raw_data.name} has its {model.TARGET} yet: label some first.")
+        raise Problem(f"no image in {raw_data.name} has its {target} yet: label some first.")
     if len(known) < len(frame):
-        print(f"left out because their {model.TARGET} is missing: {len(frame) - len(known):,} images")
+        print(f"left out because their {target} is missing: {len(frame) - len(known):,} images")
     hard = data.held_out(known, hold_out)
     train, test = data.split(known[~hard], test_fraction, SALT)
     parts = [train, test, known[hard].reset_index(drop=True)]

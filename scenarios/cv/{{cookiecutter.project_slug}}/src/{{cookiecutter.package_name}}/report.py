@@ -76,10 +76,7 @@ def write(
         page.table(table.drop(columns=["compared", "low", "high"]), f"All metrics by {column}, smaller groups too")
 
     page.section("Where it errs", "The test images with the highest loss: what do they have in common?")
-    page.figure(
-        pictures.worst(test, prediction, found.loss, candidate.facts.size),
-        "Above each image what it is and what the model says, with its confidence. Wrong labels show up here too.",
-    )
+    page.figure(*pictures.worst(test, prediction, found.loss, candidate.facts.size))
     page.write(path)
 
 

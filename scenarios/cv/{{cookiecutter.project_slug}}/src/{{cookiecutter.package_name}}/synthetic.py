@@ -28,7 +28,7 @@ CORNERS = {"square": 4, "triangle": 3, "star": 10}
 class World:
     """What the images are like; the defaults are those of the development data."""
 
-    difficulty: float = 0.4  # 0: strong contrast, no noise; 1: as hard as it gets
+    difficulty: float = 0.15  # 0: strong contrast, no noise; 1: as hard as it gets
     classes: list[str] = field(default_factory=lambda: list(CLASSES))
     backgrounds: list[str] = field(default_factory=lambda: list(BACKGROUNDS))
     darkening: float = 0.0  # share of the light that is lost
@@ -79,7 +79,7 @@ def draw(generator: np.random.Generator, label: str, background: str, world: Wor
 def encode(image: Array) -> bytes:
     """(height, width, 3) uint8 → the bytes of a JPEG file."""
     file = io.BytesIO()
-    Image.fromarray(image).save(file, "JPEG", quality=85)
+    Image.fromarray(image).save(file, "JPEG", quality=85, subsampling=0)  # edges keep their colour
     return file.getvalue()
 
 
@@ -109,7 +109,7 @@ def _background(generator: np.random.Generator, kind: str, colour: Array) -> Arr
 def _shape(generator: np.random.Generator, label: str) -> Array:
     """How much of each pixel the shape covers, (SIZE, SIZE), 0 to 1."""
     size = SIZE * ENLARGED
-    radius = generator.uniform(0.25, 0.38) * size
+    radius = generator.uniform(0.33, 0.45) * size
     x, y = generator.uniform(radius, size - radius, 2)
     picture = Image.new("L", (size, size))
     pen = ImageDraw.Draw(picture)
@@ -117,7 +117,7 @@ def _shape(generator: np.random.Generator, label: str) -> Array:
         corners = CORNERS[label]
         turn = generator.uniform(0, 2 * np.pi)
         angles = turn + np.arange(corners) * 2 * np.pi / corners
-        reach = np.where(np.arange(corners) % 2, 0.45, 1.0) * radius if label == "star" else np.full(corners, radius)
+        reach = np.where(np.arange(corners) % 2, 0.5, 1.0) * radius if label == "star" else np.full(corners, radius)
         pen.polygon([(x + r * np.cos(a), y + r * np.sin(a)) for r, a in zip(reach, angles, strict=True)], fill=255)
     else:
         outline = 0.45 if label == NEW_CLASS else 1.0

@@ -26,9 +26,9 @@ from mlops_runtime.errors import Problem
 from mlops_runtime.serving import request_contract
 from mlops_runtime.tracking import save_model, start_step
 
-from . import data, embeddings, fitting, images, model
+from . import blocks, data, embeddings, fitting, images, model
 from . import network as network_code
-from .network import Network, loss, targets
+from .network import Network, kinds, loss, targets
 
 PACKAGE = model.__name__.partition(".")[0]
 VALIDATION = 0.15  # share of the training images that the best epoch and the temperature are chosen on
@@ -47,7 +47,7 @@ class Exported(nn.Module):  # type: ignore[misc]  # PyTorch is used without its 
         self.temperature = temperature
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """(images, size, size, 3) uint8 → probabilities (images, classes …), embedding (images, embedding)."""
+        """(images, size, size, 3) uint8 → probabilities (images, classes, …), embedding (images, embedding)."""
         logits, embedding = self.network(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1)
         return torch.softmax(logits / self.temperature, dim=1), embedding
 
@@ -67,7 +67,7 @@ def train(
     exported = Exported(network, temperature).eval()
     embedding = np.concatenate([found.numpy() for _, found in fitting.run(network, learn_from)])
     facts = {**vars(settings), "temperature": temperature, "best_epoch": _best(history)}
-    space = embeddings.learn(embedding, learned[data.LABEL].to_numpy())
+    space = embeddings.learn(embedding, kinds(learn_from.targets))
     return model.build(export(exported, size), model.Facts(table.classes, size, space, facts)), history
 
 
@@ -103,7 +103,7 @@ def _best(history: list[dict[str, float]]) -> int:
 
 def _key(table: data.Table, size: int, settings: fitting.Settings) -> str:
     """A name for a training run, so that only the same one is resumed: the same images, settings and code."""
-    code = [inspect.getsource(module) for module in (fitting, network_code)]
+    code = [inspect.getsource(module) for module in (fitting, blocks, network_code)]
     content = "\n".join(map(str, (table.version, sorted(table.frame[data.ID]), table.classes, size, settings, *code)))
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from . import data
+from . import calibration, data
 
 Array = np.ndarray[Any, Any]
 TINY = 1e-12  # keeps the logarithm of a certain but wrong prediction finite
@@ -57,12 +57,14 @@ def possible(found: Outcome) -> Array:
     return np.asarray(found.truth >= 0)
 
 
-def calibration_error(found: Outcome, bins: int = 10) -> float:
-    """Mean distance between confidence and how often it was right, over groups of equal size (Naeini et al. 2015)."""
-    confidence = found.probabilities[np.arange(len(found.truth)), found.answers]
-    order = np.argsort(confidence, kind="stable")
-    surplus = (confidence - right(found))[order]
-    return float(sum(abs(part.sum()) for part in np.array_split(surplus, bins)) / max(1, len(surplus)))
+def confidence(found: Outcome) -> Array:
+    """The probability of each answer, (images,)."""
+    return np.asarray(found.probabilities[np.arange(len(found.truth)), found.answers])
+
+
+def calibration_error(found: Outcome, bins: int = calibration.BINS) -> float:
+    """Mean distance between confidence and how often it was right, over groups of equal size."""
+    return calibration.error(confidence(found), right(found), bins)
 
 
 def per_class(found: Outcome) -> pd.DataFrame:

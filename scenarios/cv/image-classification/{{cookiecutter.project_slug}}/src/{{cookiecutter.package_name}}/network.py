@@ -8,29 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from . import data
+from .blocks import GROUPS, Block
 
 Array = np.ndarray[Any, Any]
 WIDTH = 16  # channels of the first layers; a larger network for larger images
-GROUPS = 8  # of channels that are normalized together
 SMOOTHING = 0.05  # share of the certainty that the truth gives up
-
-
-class Block(nn.Module):  # type: ignore[misc]  # PyTorch is used without its types
-    """Two convolutions and a way around them (He et al., Deep residual learning, 2016), with group normalization."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.second = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.norms = nn.ModuleList([nn.GroupNorm(GROUPS, outputs) for _ in range(2)])
-        alike = inputs == outputs and stride == 1
-        self.around = nn.Identity() if alike else nn.Conv2d(inputs, outputs, 1, stride)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(images, inputs, height, width) → (images, outputs, height / stride, width / stride)."""
-        found = functional.relu(self.norms[0](self.first(x)))
-        found = self.norms[1](self.second(found))
-        return functional.relu(found + self.around(x))
 
 
 class Network(nn.Module):  # type: ignore[misc]  # PyTorch is used without its types
@@ -59,3 +41,8 @@ def targets(table: data.Table, size: int) -> Array:
     """The truth as the loss wants it: the number of each image's class, (images,)."""
     numbers = {name: number for number, name in enumerate(table.classes)}
     return table.frame[data.LABEL].map(numbers).to_numpy(np.int64)
+
+
+def kinds(truth: Array) -> Array:
+    """What kind of image each is, (images,), from `targets`: embeddings lie around the center of their kind."""
+    return truth

@@ -36,7 +36,10 @@ def run(args: argparse.Namespace) -> int:
     labelling: Any = importlib.import_module(f"{settings.project.package}.labelling")
     folder: Path = (args.output if args.action == "export" else args.exported) or settings.root / ".mlops" / "label"
     if args.action == "export":
+        before = labelling.exported(folder)
         images = labelling.export(candidates(settings, args.data), folder, args.format, args.count)
+        if before:
+            print(f"The export that was in {folder} is replaced: its labels can no longer be imported.")
         print(f"{len(images):,} images to label in {folder}; give your labelling tool {labelling.file(args.format)}")
         return 0
     if not args.file.is_file():

@@ -10,10 +10,9 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 
-from . import data, embeddings, images
+from . import answers, data, embeddings, images
 
 Array = np.ndarray[Any, Any]
-TARGET = data.LABEL
 ROWS = 256  # images at a time
 
 
@@ -31,7 +30,7 @@ class Facts:
 class Model:
     """A network that was trained elsewhere. What it gives for each image:
 
-    - `prediction`, `confidence` (the probability of it) and `probability_<class>` each
+    - `prediction`, `confidence` and more: see `answers.py`
     - for monitoring, the image's statistics and where its embedding lies
     """
 
@@ -47,12 +46,17 @@ class Model:
     @property
     def targets(self) -> list[str]:
         """The column that it predicts."""
-        return [TARGET]
+        return [answers.TARGET]
 
     @property
     def answers(self) -> list[str]:
         """The output columns for whoever asks; the others are for monitoring."""
-        return ["prediction", "confidence", *(f"probability_{name}" for name in self.facts.classes)]
+        return answers.columns(self.facts.classes)
+
+    @property
+    def watched(self) -> list[str]:
+        """Those whose drift says that the model answers otherwise than before."""
+        return answers.watched(self.facts.classes)
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """(images, at least the column image) → (images, predictions and what monitoring needs).
@@ -83,12 +87,8 @@ class Model:
             return {name: values[:0] for name, values in self.predict_pixels(one).items()}
         starts = range(0, len(pixels), ROWS)
         found = [self.session.run(None, {"images": pixels[start : start + ROWS]}) for start in starts]
-        probabilities = np.concatenate([one[0] for one in found]).astype(float)
-        best = probabilities.argmax(axis=1)
         return {
-            "prediction": np.array(self.facts.classes, dtype=object)[best],
-            "confidence": probabilities[np.arange(len(best)), best],
-            **{f"probability_{name}": probabilities[:, i] for i, name in enumerate(self.facts.classes)},
+            **answers.read(np.concatenate([one[0] for one in found]), self.facts.classes),
             **images.statistics(pixels),
             **embeddings.describe(np.concatenate([one[1] for one in found]), self.facts.space),
         }

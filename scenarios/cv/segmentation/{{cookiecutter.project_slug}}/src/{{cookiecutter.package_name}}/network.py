@@ -1,0 +1,72 @@
+"""The network: a small U-Net whose result depends on each image alone, however they are batched."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from . import data, masks
+from .blocks import GROUPS, Block
+
+Array = np.ndarray[Any, Any]
+WIDTH = 16  # channels of the first layers; a larger network for larger images
+FINE = 8  # channels at full size
+
+
+class Network(nn.Module):  # type: ignore[misc]  # PyTorch is used without its types
+    """Images to the logits of nothing and the classes for each pixel, and to an embedding.
+
+    Down to a quarter of the size and up again, with what was there on the way down (Ronneberger et al., U-Net, 2015).
+    What is on the whole image is known to every place (Liu et al., ParseNet, 2015), or an edge could not tell whose it
+    is.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.fine = nn.Conv2d(3, FINE, 3, 1, 1)
+        self.stem = nn.Conv2d(3, WIDTH, 5, 2, 2, bias=False)
+        self.norm = nn.GroupNorm(GROUPS, WIDTH)
+        self.before = Block(WIDTH, WIDTH, 1)
+        self.deep = nn.Sequential(Block(WIDTH, 2 * WIDTH, 2), Block(2 * WIDTH, 2 * WIDTH, 1))
+        self.context = nn.Linear(2 * WIDTH, 2 * WIDTH)
+        self.after = Block(3 * WIDTH, WIDTH, 1)
+        self.head = nn.Conv2d(WIDTH + FINE, 1 + classes, 3, 1, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(images, 3, size, size), -1 to 1 → logits (images, 1 + classes, size, size), embedding (images, 2 · WIDTH).
+
+        `size` must be a multiple of 4.
+        """
+        half = self.before(functional.relu(self.norm(self.stem(x))))
+        quarter = self.deep(half)
+        embedding = torch.amax(quarter, dim=(2, 3))  # a small thing counts as much as a large one
+        quarter = functional.relu(quarter + self.context(embedding)[:, :, None, None])
+        half = self.after(torch.cat([enlarged(quarter), half], dim=1))
+        return self.head(torch.cat([enlarged(half), functional.relu(self.fine(x))], dim=1)), embedding
+
+
+def enlarged(x: Tensor) -> Tensor:
+    """(images, channels, height, width) → twice as high and wide."""
+    return functional.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+def loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Mean cross-entropy of the pixels: logits (images, 1 + classes, size, size), truth (images, size, size)."""
+    return functional.cross_entropy(logits, truth)
+
+
+def targets(table: data.Table, size: int) -> Array:
+    """The truth as the loss wants it: the number of each pixel's class, 0 for nothing, (images, size, size)."""
+    numbers = {name: number for number, name in enumerate(table.classes, 1)}
+    return np.stack([masks.paint(masks.load(text), numbers, size, size) for text in table.frame[data.REGIONS]])
+
+
+def kinds(truth: Array) -> Array:
+    """What kind of image each is, (images,), from `targets`: the class with the most pixels, 0 where there is nothing.
+
+    Embeddings lie around the center of their kind.
+    """
+    counts = [(truth == number).sum(axis=(1, 2)) for number in range(1, int(truth.max(initial=1)) + 1)]
+    return np.where(np.max(counts, axis=0) > 0, np.argmax(counts, axis=0) + 1, 0)
