@@ -1,4 +1,4 @@
-"""Pieces of words for neural networks: a byte-pair tokenizer learnt from the training texts (extra `transformer`)."""
+"""Pieces of words for neural networks: a byte-pair tokenizer learnt from the training texts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

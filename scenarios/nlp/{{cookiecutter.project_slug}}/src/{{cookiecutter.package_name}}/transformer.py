@@ -1,4 +1,4 @@
-"""A transformer encoder, learnt with PyTorch and served with ONNX Runtime (the extra `transformer`).
+"""A transformer encoder, learnt with PyTorch and served with ONNX Runtime.
 
 `base_model: scratch` is a tiny one that starts from nothing; any other value is the name or folder of a pre-trained
 model for Hugging Face's transformers (the extra `hub`), which wants a GPU.

@@ -11,6 +11,9 @@ import pandas as pd
 from mlops_runtime.contract import Contract
 from mlops_runtime.serving import read_table
 
+from .tables import TEXT
+from .text import clean
+
 SUFFIX = ".jsonl"  # of the sample's files
 
 
@@ -21,6 +24,19 @@ def load(path: Path, contract: Contract) -> pd.DataFrame:
         with suppress(ValueError):  # what is no moment is for the contract to name
             frame[name] = pd.to_datetime(frame[name], format="ISO8601")  # with or without seconds, row by row
     return contract.validate_table(frame, source=path.name)
+
+
+def cleaned(columns: Mapping[str, Sequence[Any]], targets: Sequence[str]) -> dict[str, list[Any]]:
+    """The columns, by name, that change when texts are normalized and masked; a missing text becomes an empty one.
+
+    `targets` names the columns with truth; a class says nothing about places in the text, so they stay as they are.
+    """
+    return {TEXT: [clean(text) if isinstance(text, str) else "" for text in columns[TEXT]]}
+
+
+def readable(texts: Sequence[str], answers: Sequence[Any]) -> list[str]:
+    """What is true of each text, or was answered, for people."""
+    return [str(answer) for answer in answers]
 
 
 def write(path: Path, tickets: Sequence[Mapping[str, Any]]) -> None:
