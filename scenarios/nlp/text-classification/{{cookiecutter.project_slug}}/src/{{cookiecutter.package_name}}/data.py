@@ -40,7 +40,7 @@ def readable(texts: Sequence[str], answers: Sequence[Any]) -> list[str]:
 
 
 def write(path: Path, tickets: Sequence[Mapping[str, Any]]) -> None:
-    """Write generated tickets as JSON lines; their entities belong to another task."""
-    kept = ({key: value for key, value in ticket.items() if key != "entities"} for ticket in tickets)
+    """Write generated tickets as JSON lines; what their texts are made of belongs to another task."""
+    kept = ({key: value for key, value in ticket.items() if key != "parts"} for ticket in tickets)
     lines = (json.dumps(ticket, ensure_ascii=False) + "\n" for ticket in kept)
     path.write_text("".join(lines), encoding="utf-8", newline="\n")
