@@ -85,10 +85,10 @@ class Transformer:
         return cls(Pieces.load(folder / "tokenizer.json", facts["pad"]), (folder / "network.onnx").read_bytes())
 
 
-def prepare_pieces(base_model: str, texts: Sequence[str]) -> Pieces:
-    """The tokenizer: trained on the texts, or that of the pre-trained model."""
+def prepare_pieces(base_model: str, texts: Sequence[str], lower: bool = True) -> Pieces:
+    """The tokenizer: trained on the texts, by default in lower case, or that of the pre-trained model."""
     if base_model == "scratch":
-        return Pieces.train(texts)
+        return Pieces.train(texts, lower)
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(base_model, use_fast=True)
