@@ -116,7 +116,7 @@ def fit(
         torch.manual_seed(seed)
         network = Network.build(base_model, pieces.size, classes, MOST_PIECES, chosen, per_piece).to(device)
         optimizer = torch.optim.AdamW(network.parameters(), chosen["learning_rate"], weight_decay=0.01)
-        steps = chosen["epochs"] * -(-len(train.texts) // BATCH)
+        steps = max(20, chosen["epochs"] * -(-len(train.texts) // BATCH))  # the schedule cannot be shorter
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, chosen["learning_rate"], steps, pct_start=0.1)
         order = np.random.default_rng(seed)
         best, best_loss, waited = network.state(), float("inf"), 0
