@@ -56,6 +56,13 @@ ALL = [
         settings=["target=sentiment trials=1", "target=language trials=1", "family=transformer trials=1"],
         extras=["transformer", "hub"],
     ),
+    Task(
+        *("nlp", "token-classification", [f"tickets{part}.jsonl" for part in ("", "-hard", "-new")], "tickets"),
+        new="tickets-new.jsonl",
+        worse=["family=dictionary"],
+        settings=["target=part_of_speech", "target=sentences"],
+        extras=["hub"],
+    ),
 ]
 BY_NAME = {task.name: task for task in ALL}
 SCENARIOS: dict[str, list[str]] = {}
@@ -79,6 +86,8 @@ WORDS = {
     "tokenizer": ["nlp"],
     "tickets": ["nlp"],
     "naive_bayes": ["text-classification"],
+    "conll": ["token-classification"],
+    "part_of_speech": ["token-classification"],
     "onnx": ["cv", "nlp"],
     "mlops label": ["cv", "nlp"],
 }

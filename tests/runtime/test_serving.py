@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import flask
 import mlops_runtime
 import pandas as pd
 import pytest
@@ -303,6 +304,25 @@ def test_collecting_survives_crashes_and_full_disks(tmp_path: Path, caplog: pyte
     for _ in range(3):
         broken.served("one", ["x"], [[1]], {"y": [2]})
     assert len([record for record in caplog.records if "not collected" in record.message]) == 1
+
+
+def test_only_what_may_be_kept_is_collected(tmp_path: Path) -> None:
+    def keep(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        hidden = ["<name>"] * len(columns["note"])
+        return columns | {"note": hidden, "label": [text.lower() for text in columns["label"]]}
+
+    def predict(columns: dict[str, Any]) -> dict[str, Any]:
+        return {"label": columns["note"]}
+
+    service = serving.Service(INPUTS, predict, 100, 1000, FileCollector(tmp_path), keep)
+    with flask.Flask("test").test_request_context(method="POST", data=rows({"note": "Anna"}, {"note": "Olga"})):
+        answer = service.respond(flask.request)
+    assert answer == {"predictions": [{"label": "Anna"}, {"label": "Olga"}]}, "the answer itself stays as it is"
+    (line,) = (path.read_text(encoding="utf-8") for path in tmp_path.iterdir())
+    kept = json.loads(line)
+    assert [row[kept["columns"].index("note")] for row in kept["rows"]] == ["<name>", "<name>"]
+    assert [row[kept["columns"].index("count")] for row in kept["rows"]] == [2, 2]
+    assert kept["outputs"] == {"label": ["anna", "olga"]}
 
 
 def test_lines_of_many_writers_stay_whole(tmp_path: Path) -> None:

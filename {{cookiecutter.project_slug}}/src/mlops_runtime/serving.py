@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Rows = list[list[Any]]
 Array = np.ndarray[Any, Any]
 Predict = Callable[[dict[str, Array]], Mapping[str, Array]]
+Keep = Callable[[dict[str, list[Any]]], dict[str, list[Any]]]
 
 MODEL_DIR = "AZUREML_MODEL_DIR"  # set by Azure ML and by `mlops serve`
 LONGEST_REASON = 1000  # characters; a reason quotes the request, which may be anything
@@ -114,14 +115,25 @@ class Service:
     """Answers scoring requests: reads and checks them, predicts, collects."""
 
     def __init__(
-        self, inputs: Contract, predict: Predict, max_rows: int, max_bytes: int, collector: Collector | None = None
+        self,
+        inputs: Contract,
+        predict: Predict,
+        max_rows: int,
+        max_bytes: int,
+        collector: Collector | None = None,
+        keep: Keep | None = None,
     ) -> None:
-        """`predict` gets the columns of a request as `arrays` makes them and returns one array per output column."""
+        """`predict` gets the columns of a request as `arrays` makes them and returns one array per output column.
+
+        `keep` gets the columns of a request and of its answer by name and returns them as they may be collected, for
+        example without personal data.
+        """
         self.inputs = inputs
         self.predict = predict
         self.max_rows = max_rows
         self.max_bytes = max_bytes
         self.collector = collector or open_collector(inputs)
+        self.keep = keep
         self._optional = frozenset(inputs.names("id", "cohort"))
         self._contracts: dict[frozenset[str], Contract] = {}  # by the optional columns that are given
         self._types = {name: DTYPES[column.type] for name, column in inputs.columns.items()}
@@ -141,9 +153,17 @@ class Service:
             self.collector.refused(number, refusal.status, refusal.reasons)
             return refusal.response()
         outputs = {name: values.tolist() for name, values in self.predict(self.arrays(columns, rows)).items()}
-        self.collector.served(number, columns, rows, outputs)
+        self._collect(number, columns, rows, outputs)
         answers = zip(*outputs.values(), strict=True)
         return {"predictions": [dict(zip(outputs, values, strict=True)) for values in answers]}
+
+    def _collect(self, number: str, columns: list[str], rows: Rows, outputs: dict[str, list[Any]]) -> None:
+        if self.keep is not None:
+            asked = {name: [row[place] for row in rows] for place, name in enumerate(columns)}
+            kept = self.keep(asked | outputs)
+            rows = [list(values) for values in zip(*(kept[name] for name in columns), strict=True)]
+            outputs = {name: kept[name] for name in outputs}
+        self.collector.served(number, columns, rows, outputs)
 
     def check(self, columns: list[str], rows: Rows) -> None:
         """Rejected, with all that is wrong, unless the rows keep the contract."""

@@ -8,6 +8,7 @@ import pytest
 from mlops_runtime.config import Shared, load_shared
 from mlops_runtime.contract import Contract
 
+from .quick import FAMILY
 from {{ cookiecutter.package_name }} import data, evaluate, model, synthetic
 from {{ cookiecutter.package_name }}.prepare import prepare
 from {{ cookiecutter.package_name }}.tables import Table
@@ -58,5 +59,5 @@ def tables(raw: Path, contract: Contract, settings: Shared) -> Tables:
 
 @pytest.fixture(scope="session")
 def fitted(tables: Tables) -> model.Model:
-    """A model of the family in config/shared.yml."""
-    return model.fit(tables[0], tables[1], "linear", {}, seed=0)
+    """A model that was quickly learnt."""
+    return model.fit(tables[0], tables[1], FAMILY, {}, seed=0)

@@ -15,6 +15,7 @@ from mlops_runtime.monitoring import Judged, Watched
 from mlops_runtime.tracking import Version
 
 from .conftest import ROOT, Tables
+from .quick import damaged
 from {{ cookiecutter.package_name }} import data, metrics, model, monitor, review, tables
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
@@ -114,14 +115,14 @@ def test_performance_waits_for_the_truth(unchanged: Watched, fitted: model.Model
 
 def test_wrong_answers_are_noticed(unchanged: Watched, fitted: model.Model) -> None:
     target = fitted.targets[0]
-    shuffled = unchanged.current[target].sample(frac=1, random_state=0).to_numpy()
-    assert "performance" in fired(replace(unchanged, current=unchanged.current.assign(**{target: shuffled})))
+    wrong = damaged(unchanged.current[target])
+    assert "performance" in fired(replace(unchanged, current=unchanged.current.assign(**{target: wrong})))
 
 
 def test_a_language_read_worse_is_noticed(unchanged: Watched, fitted: model.Model) -> None:
     target, rows = fitted.targets[0], unchanged.current.copy()
     german = rows["language"] == "de"
-    rows.loc[german, target] = rows.loc[german, target].sample(frac=1, random_state=0).to_numpy()
+    rows.loc[german, target] = damaged(rows.loc[german, target])
     judged = judge(replace(unchanged, current=rows))
     assert judged["cohort_bias"].status == "fired"
     assert "language de" in judged["cohort_bias"].found

@@ -5,7 +5,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -16,21 +15,21 @@ from mlops_runtime.contract import Contract
 from mlops_runtime.errors import Problem
 
 from .conftest import ROOT, Tables
+from .quick import FAMILY, damaged
 from {{ cookiecutter.package_name }} import data, evaluate, metrics, model, prepare, train
 from {{ cookiecutter.package_name }}.tables import Table, version
 
 
-def damaged(table: Table, where: "pd.Series[bool]") -> Table:
-    """The same table with the target of some rows dealt out anew: nobody can predict those."""
+def damage(table: Table, where: "pd.Series[bool]") -> Table:
+    """The same table with targets that nobody can predict in some rows."""
     frame, name = table.frame.copy(), str(table.targets.columns[0])
-    rows = np.flatnonzero(where)
-    frame.loc[rows, name] = frame.loc[np.random.default_rng(0).permutation(rows), name].to_numpy()
+    frame.loc[where, name] = damaged(frame.loc[where, name])
     return replace(table, frame=frame)
 
 
 def test_search_is_reproducible_and_sorted(tables: Tables) -> None:
-    first, trials = train.train(tables[0], "linear", trials=2, seed=3)
-    second, again = train.train(tables[0], "linear", trials=2, seed=3)
+    first, trials = train.train(tables[0], FAMILY, trials=2, seed=3)
+    second, again = train.train(tables[0], FAMILY, trials=2, seed=3)
     losses = [trial.loss for trial in trials]
     assert losses == sorted(losses) == [trial.loss for trial in again]
     assert {} in [trial.parameters for trial in trials]
@@ -39,7 +38,8 @@ def test_search_is_reproducible_and_sorted(tables: Tables) -> None:
 
 
 def test_another_seed_searches_elsewhere() -> None:
-    assert train.candidates("linear", 3, seed=1) != train.candidates("linear", 3, seed=2)
+    family = next(name for name, one in model.FAMILIES.items() if one.space)
+    assert train.candidates(family, 3, seed=1) != train.candidates(family, 3, seed=2)
 
 
 def test_the_search_never_looks_ahead(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,7 +51,7 @@ def test_the_search_never_looks_ahead(tables: Tables, monkeypatch: pytest.Monkey
         return fit(past, held_out, *arguments)  # type: ignore[arg-type]  # passed on as they came
 
     monkeypatch.setattr(model, "fit", watched)
-    train.train(tables[0], "linear")
+    train.train(tables[0], FAMILY)
     assert ends[0][0] <= ends[0][1]
     assert ends[-1][0] == tables[0].frame["created"].max(), "the best is fitted to all training rows"
 
@@ -60,7 +60,7 @@ def test_senseless_settings_are_refused(tables: Tables) -> None:
     with pytest.raises(Problem, match=r"'forest' does not exist.*linear"):
         train.train(tables[0], "forest")
     with pytest.raises(Problem, match="at least 1"):
-        train.train(tables[0], "linear", trials=0)
+        train.train(tables[0], FAMILY, trials=0)
 
 
 def test_evaluation(fitted: model.Model, tables: Tables, settings: Shared) -> None:
@@ -86,7 +86,7 @@ def test_weak_metrics_are_refused(fitted: model.Model, tables: Tables, settings:
 
 
 def test_damaged_cohort_is_found(fitted: model.Model, tables: Tables, settings: Shared) -> None:
-    broken = damaged(tables[1], tables[1].frame["language"] == "de")
+    broken = damage(tables[1], tables[1].frame["language"] == "de")
     before, after = (evaluate.evaluate(fitted, test, tables[2], settings)[0] for test in (tables[1], broken))
     gaps = [next(g for g in found.verdict.gates if g.name == "cohorts:language").value for found in (before, after)]
     assert gaps[0] is not None
@@ -96,7 +96,7 @@ def test_damaged_cohort_is_found(fitted: model.Model, tables: Tables, settings: 
 
 def test_champion_is_compared_on_the_same_rows(fitted: model.Model, tables: Tables, settings: Shared) -> None:
     everywhere = pd.Series(True, index=tables[0].frame.index)
-    hopeless = model.fit(damaged(tables[0], everywhere), tables[1], "linear", {}, seed=0)
+    hopeless = model.fit(damage(tables[0], everywhere), tables[1], FAMILY, {}, seed=0)
     better, _ = evaluate.evaluate(fitted, tables[1], tables[2], settings, ("1", hopeless))
     worse, _ = evaluate.evaluate(hopeless, tables[1], tables[2], settings, ("1", fitted))
     assert better.verdict.passed
@@ -146,7 +146,7 @@ def test_steps_run_one_after_the_other(
     hard = ROOT / "data" / f"tickets-hard{data.SUFFIX}"
     run(prepare, "--raw-data", raw, "--hard-data", hard, "--contract", contract, "--target", target,
         "--test-fraction", 0.25, *tables)  # fmt: skip
-    run(train, "--train-table", folders["train"], "--family", "linear", "--base-model", "scratch", "--trials", 1,
+    run(train, "--train-table", folders["train"], "--family", FAMILY, "--base-model", "scratch", "--trials", 1,
         "--seed", 0, "--model", folders["model"])  # fmt: skip
     run(evaluate, *tables, "--model", folders["model"], "--config", shared, "--champion", "latest",
         "--evaluation", folders["evaluation"])  # fmt: skip

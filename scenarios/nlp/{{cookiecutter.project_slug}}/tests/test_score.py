@@ -79,6 +79,15 @@ def test_requests_are_collected(port: int, collected: Path) -> None:
     assert after.requests["language"].iloc[-1] == "en"
 
 
+def test_contact_data_are_not_collected(port: int, collected: Path) -> None:
+    text = "Where is my parcel? Write to anna.berg@example.com or call +49 30 1234567."
+    assert ask(port, {"input_data": [{"text": text}]})[0] == 200
+    kept = "".join(path.read_text(encoding="utf-8") for path in collected.glob("*.jsonl"))
+    assert "Where is my parcel? Write to <email> or call <phone>." in kept
+    assert "example.com" not in kept
+    assert "1234567" not in kept
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

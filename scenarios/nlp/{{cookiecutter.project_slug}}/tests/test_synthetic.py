@@ -27,12 +27,26 @@ def test_every_language_has_every_phrase() -> None:
 
 def test_entities_are_where_they_are_said_to_be(sample: Sample) -> None:
     for ticket in sample["tickets"]:
-        for entity in ticket["entities"]:
+        for entity in ticket["parts"]["entities"]:
             piece = ticket["text"][entity["start"] : entity["end"]]
             assert piece == piece.strip() != ""
             assert entity["label"] in ENTITIES
             if entity["label"] == "product":
                 assert piece in phrases.PRODUCTS
+
+
+def test_parts_cover_the_text(sample: Sample) -> None:
+    for ticket in sample["tickets-hard"][:200]:
+        text = ticket["text"]
+        for name in ("sentences", "words"):
+            rest = list(text)
+            for part in ticket["parts"][name]:
+                assert part["start"] < part["end"]
+                rest[part["start"] : part["end"]] = " " * (part["end"] - part["start"])
+            assert not "".join(rest).strip(), name
+        starts = [part["start"] for part in ticket["parts"]["sentences"]]
+        assert starts == sorted(set(starts))
+        assert starts[0] == 0
 
 
 def test_production_differs_as_planned(sample: Sample) -> None:

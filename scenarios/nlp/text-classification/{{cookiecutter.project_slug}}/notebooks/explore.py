@@ -26,6 +26,7 @@ from mlops_runtime.contract import Contract
 
 from {{ cookiecutter.package_name }} import data, tables
 from {{ cookiecutter.package_name }}.features import Features
+from {{ cookiecutter.package_name }}.prepare import cleaned
 from {{ cookiecutter.package_name }}.text import mask, normalize, sentences, words
 
 root = config.find_root()
@@ -33,7 +34,7 @@ contract = Contract.load(root / "data" / "contract.yml")
 everything = data.load(root / "data" / "tickets.jsonl", contract)
 test_fraction = float(config.load(root=root).training["test_fraction"])
 raw, _ = tables.split(everything, tables.time_column(contract), test_fraction)
-tickets = tables.cleaned(raw)
+tickets = cleaned(raw, contract)
 first, last = raw["created"].min(), raw["created"].max()
 print(f"{len(tickets):,} of {len(everything):,} tickets, {first:%d %B} to {last:%d %B %Y}")
 

@@ -152,7 +152,7 @@ def test_metrics_agree_with_scikit_learn() -> None:
     assert values["macro_f1"] == pytest.approx(f1_score(truth["y"], prediction["prediction"], average="macro"))
     assert values["log_loss"] == pytest.approx(log_loss(truth["y"], probabilities))
     assert values["accuracy"] == pytest.approx((truth["y"] == prediction["prediction"]).mean())
-    table = metrics.by_class(found)
+    table = metrics.breakdown(found)
     assert table["rows"].sum() == 300
     assert table["f1"].mean() == pytest.approx(values["macro_f1"])
 

@@ -16,7 +16,7 @@ from mlops_runtime.errors import Problem
 from mlops_runtime.gates import Verdict
 from mlops_runtime.statistics import bootstrap_interval, paired_improvement
 
-from . import bias, metrics, model
+from . import bias, data, metrics, model
 from .metrics import Outcome
 from .tables import TEXT, Table
 
@@ -33,7 +33,7 @@ class Evaluation:
     metrics: pd.DataFrame  # metric, value, low, high
     hard: pd.DataFrame  # the same of the hard texts
     outcome: Outcome
-    by_class: pd.DataFrame
+    breakdown: pd.DataFrame  # numbers for each class, type or kind of text
     cohorts: dict[str, pd.DataFrame]  # column → group, rows, compared, low, high, and every metric
     identity: pd.DataFrame  # what `bias.probe` found
     errors: pd.DataFrame  # the texts with the highest loss: text, true, answered, loss
@@ -72,7 +72,7 @@ def evaluate(
         metrics=measured,
         hard=measured_hard,
         outcome=seen,
-        by_class=metrics.by_class(seen),
+        breakdown=metrics.breakdown(seen),
         cohorts=cohorts,
         identity=identity,
         errors=worst(test, prediction, loss),
@@ -87,7 +87,7 @@ def measure(found: Outcome) -> pd.DataFrame:
     """Every metric with its 95 % interval: metric, value, low, high."""
     rows = []
     for name, metric in metrics.METRICS.items():
-        low, high = _interval(name, found, np.arange(len(found.truth)))
+        low, high = _interval(name, found, np.arange(found.rows))
         rows.append({"metric": name, "value": metric(found), "low": low, "high": high})
     return pd.DataFrame(rows)
 
@@ -134,14 +134,10 @@ def _gap(column: str, table: pd.DataFrame, gate: CohortGate) -> float:
 def worst(test: Table, prediction: pd.DataFrame, loss: Array) -> pd.DataFrame:
     """The texts that the model is most wrong about: a wrong label, an unclear text, or something to learn."""
     rows = np.argsort(-loss, kind="stable")[:WORST]
-    return pd.DataFrame(
-        {
-            TEXT: test.frame[TEXT].iloc[rows].to_numpy(),
-            "true": test.targets.iloc[rows, 0].to_numpy(),
-            "answered": prediction["prediction"].iloc[rows].to_numpy(),
-            "loss": loss[rows],
-        }
-    )
+    texts = test.frame[TEXT].iloc[rows].tolist()
+    both = {"true": test.targets.iloc[rows, 0], "answered": prediction["prediction"].iloc[rows]}
+    told = {name: data.readable(texts, answers.tolist()) for name, answers in both.items()}
+    return pd.DataFrame({TEXT: texts, **told, "loss": loss[rows]})
 
 
 def load_champion(name: str, chosen: str) -> tuple[str, model.Model] | None:
@@ -181,7 +177,7 @@ def as_json(found: Evaluation, test: Table) -> dict[str, Any]:
         "hard": {row.pop("metric"): row for row in records(found.hard)},
         "champion": found.champion,
         "improvement": dict(zip(("mean", "low"), found.improvement, strict=True)) if found.improvement else None,
-        "classes": records(found.by_class),
+        "breakdown": records(found.breakdown),
         "cohorts": {column: records(table) for column, table in found.cohorts.items()},
         "identity": records(found.identity),
     }

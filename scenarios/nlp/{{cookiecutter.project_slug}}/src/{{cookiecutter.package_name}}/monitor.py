@@ -23,9 +23,10 @@ from mlops_runtime.drift import FALSE_ALARMS
 from mlops_runtime.monitoring import Findings, Signal, Watched
 from mlops_runtime.report import Report
 
-from . import metrics, review
+from . import data, metrics, review
 from .features import presence
-from .tables import TEXT, cleaned
+from .prepare import cleaned
+from .tables import TEXT
 from .text import words
 
 Array = np.ndarray[Any, Any]
@@ -39,7 +40,7 @@ ADVICE = {
     "text_drift": "Read review.jsonl: what do people write about that they did not before? Annotate it.",
     "embedding_drift": "The texts lie elsewhere in the space that the model learnt: is it another language or topic?",
     "vocabulary_drift": "New words are new products or typing errors: add texts with them to the training data.",
-    "prediction_drift": "Read some texts of the class that grew: has the world changed, or is the model wrong?",
+    "prediction_drift": "Read some texts with these answers: has the world changed, or is the model wrong?",
     "data_quality": "Find out where texts are lost or broken before anything learns from them.",
     "performance": "Check some of the labels; if they are right, annotate review.jsonl and go back to development.",
     "cohort_bias": "Read this group's texts; annotate more of them.",
@@ -49,8 +50,8 @@ ADVICE = {
 def measure(watched: Watched) -> Findings:
     """Compute the signals; `evidence` is what `illustrate` shows."""
     raw = watched.current[TEXT]
-    watched = replace(watched, reference=cleaned(watched.reference), current=cleaned(watched.current))
-    before, now = watched.reference, watched.current
+    before, now = (cleaned(frame, watched.contract) for frame in _frames(watched))
+    watched = replace(watched, reference=before, current=now)
     answers = metrics.summary(before[watched.outputs]), metrics.summary(now[watched.outputs])
     vocabulary = compare_words(watched)
     predictions = drift.compare_columns(*answers, answers[0].columns.tolist())
@@ -75,24 +76,18 @@ def measure(watched: Watched) -> Findings:
     details: dict[str, Any] = {name: table.to_dict(orient="records") for name, table in tables.items()}
     details["predictions"] = [monitoring.summary(one) for one in predictions]
     signals = [replace(signal, advice=ADVICE[signal.name]) for signal in signals]
-    proposed = review.choose(watched.model, as_rows(watched), now[watched.outputs], REVIEW)
+    proposed = review.choose(watched.model, _rows(watched), now[watched.outputs], REVIEW)
     evidence = {**tables, "predictions": predictions, "watched": watched, "review": proposed}
     return Findings(signals, details, evidence, {"review.jsonl": proposed})
 
 
-def as_rows(watched: Watched) -> pd.DataFrame:
-    """The new texts with all that a row of the training data needs, but the target, where it is known."""
+def _rows(watched: Watched) -> pd.DataFrame:
+    """The new texts as rows of the data file."""
     frame, contract = watched.current, watched.contract
     if watched.time == "request_time":  # collected requests: they came when they came
         moments = frame["request_time"].dt.tz_localize(None)
         frame = frame.assign(**dict.fromkeys(contract.names("time"), moments))
-    rows = frame[[name for name in contract.names("id", "time", "cohort", "feature") if name in frame]].copy()
-    for name in rows:
-        if contract.columns[str(name)].type == "integer":
-            rows[name] = rows[name].astype("Int64")
-        elif contract.columns[str(name)].type == "datetime":
-            rows[name] = rows[name].dt.strftime("%Y-%m-%dT%H:%M:%S")
-    return rows
+    return review.as_rows(frame, contract)
 
 
 def sample(frame: pd.DataFrame) -> list[str]:
@@ -293,8 +288,9 @@ def illustrate(report: Report, findings: Findings) -> None:
         report.text(f"No cohort has {GROUP_ROWS} texts, then and now.")
 
     report.section("For people", "The texts that the model is unsure of. All are in review.jsonl beside this report.")
-    proposed = evidence["review"].drop(columns="unknown_words")
-    report.table(proposed.head(10), "Annotate them, then go back to development.")
+    proposed = evidence["review"].drop(columns="unknown_words").head(10)
+    answers = data.readable(proposed[TEXT].tolist(), proposed["prediction"].tolist())
+    report.table(proposed.assign(prediction=answers), "Annotate them, then go back to development.")
 
 
 def map_figure(watched: Watched) -> Any:

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+import pandas as pd
+
 from mlops_runtime.contract import Contract
 from mlops_runtime.tracking import start_step
 
@@ -17,10 +19,20 @@ def prepare(
     texts without a label are left out."""
     contract = tables.for_target(contract, target)
     labelled = (data.load(path, contract).dropna(subset=[target]) for path in (raw_data, hard_data))
-    frame, hard = (tables.cleaned(rows.reset_index(drop=True)) for rows in labelled)
+    frame, hard = (cleaned(rows.reset_index(drop=True), contract) for rows in labelled)
     version = tables.version(raw_data, hard_data)
     train, test = tables.split(frame, tables.time_column(contract), test_fraction)
     return Table(train, contract, version), Table(test, contract, version), Table(hard, contract, version)
+
+
+def cleaned(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
+    """The same rows with normalized, masked texts: what is stored from here on holds no contact data."""
+    columns = {
+        str(name): [None if gone else value for value, gone in zip(frame[name], frame[name].isna(), strict=True)]
+        for name in frame
+    }
+    fitted = data.cleaned(columns, contract.names("target"))
+    return frame.assign(**{name: pd.Series(values, frame.index) for name, values in fitted.items()})
 
 
 def main() -> None:

@@ -8,23 +8,13 @@ import pandas as pd
 from mlops_runtime.config import Shared
 from mlops_runtime.report import Report
 
-from . import model, pictures
+from . import bias, metrics, model, pictures
+from .card import CARD
 from .evaluate import Evaluation
 from .tables import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-# The part of the model card that no measurement can write: make it true for your model.
-CARD = {
-    "Intended use": "To show this project at work on generated support tickets in English, German, French, Spanish.",
-    "Not intended for": "Decisions about people, and real tickets without training on them.",
-    "Known limits": "The texts are composed from phrases, so figures near 100 % prove little: look at the hard texts. "
-    "Languages other than the four are not understood.",
-    "Personal data": "E-mail addresses, links, account, card and international phone numbers are masked before "
-    "anything is learnt or stored; names are not.",
-    "Who may be affected": "People who write in a language or style that the model reads worse: see the cohorts below.",
-}
 
 
 def write(path: Path, found: Evaluation, candidate: model.Model, train: Table, test: Table, settings: Shared) -> None:
@@ -57,7 +47,7 @@ def write(path: Path, found: Evaluation, candidate: model.Model, train: Table, t
     page.table(found.hard, "Hard texts: more typing errors and wrong labels, half of them in unseen wordings")
     for figure, caption in pictures.draw(found.outcome):
         page.figure(figure, caption)
-    page.table(found.by_class, "By class")
+    page.table(found.breakdown, metrics.BREAKDOWN)
 
     gate = settings.gates.cohorts
     page.section("Cohorts", "Does the model serve all groups alike? It can be good on average and bad for some.")
@@ -69,8 +59,8 @@ def write(path: Path, found: Evaluation, candidate: model.Model, train: Table, t
         )
         page.table(table.drop(columns=["compared", "low", "high"]), f"All metrics by {column}, smaller groups too")
 
-    page.section("Identity", "Who someone is should not change how the text is read. The texts are tried in variants.")
-    page.table(found.identity, "The group that changes most comes first")
+    page.section("Identity", bias.QUESTION)
+    page.table(found.identity, "The group that fares worst comes first")
 
     page.section("Where it errs", "Read these: wrong labels, unclear texts, or something that the model should learn?")
     page.table(found.errors, "The test texts with the highest loss")

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlops_runtime.contract import Contract
+
 from . import metrics
 from .model import Model
 from .tables import TEXT
@@ -25,9 +27,20 @@ def choose(model: Model, frame: pd.DataFrame, prediction: pd.DataFrame, most: in
     pool = order[~texts.iloc[order].duplicated().to_numpy()][: most * POOL]
     chosen = pool[spread(model.embed(texts.iloc[pool].tolist()), most)] if len(pool) else pool
     unknown = [" ".join(dict.fromkeys(model.features.unknown(text))) for text in texts.iloc[chosen]]
-    answers = metrics.summary(prediction).iloc[chosen].reset_index(drop=True)
-    found = pd.concat([frame.iloc[chosen].reset_index(drop=True), answers], axis="columns")
-    return found.assign(unknown_words=unknown)
+    answers = prediction["prediction"].to_numpy()[chosen]
+    found = frame.iloc[chosen].reset_index(drop=True)
+    return found.assign(prediction=answers, confidence=sure[chosen], unknown_words=unknown)
+
+
+def as_rows(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
+    """The texts with all that a row of the data file needs, but the target, where it is known."""
+    rows = frame[[name for name in contract.names("id", "time", "cohort", "feature") if name in frame]].copy()
+    for name in rows:
+        if contract.columns[str(name)].type == "integer":
+            rows[name] = rows[name].astype("Int64")
+        elif contract.columns[str(name)].type == "datetime":
+            rows[name] = rows[name].dt.strftime("%Y-%m-%dT%H:%M:%S")
+    return rows
 
 
 def spread(points: Array, most: int) -> Array:

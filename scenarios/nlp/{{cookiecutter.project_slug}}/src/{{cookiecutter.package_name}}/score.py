@@ -8,7 +8,7 @@ from azureml_inference_server_http.api.aml_request import rawhttp
 from mlops_runtime import serving
 from mlops_runtime.contract import Contract
 
-from {{ cookiecutter.package_name }} import model  # by its full name: the server runs this file outside its package
+from {{ cookiecutter.package_name }} import data, model  # by its full name: the server runs this file outside its package
 
 MAX_ROWS = 256  # in one request; the network reads them in batches
 MAX_BYTES = 2 * 2**20
@@ -22,7 +22,7 @@ def init() -> None:
     global fitted, service
     folder = serving.model_folder()
     fitted = model.load(folder)
-    service = serving.Service(Contract.load(folder / "inputs.yml"), predict, MAX_ROWS, MAX_BYTES)
+    service = serving.Service(Contract.load(folder / "inputs.yml"), predict, MAX_ROWS, MAX_BYTES, keep=keep)
     serving.describe(run, service, folder)
 
 
@@ -40,3 +40,8 @@ def predict(columns: dict[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[An
     The place for business rules, such as an answer that does not need the model.
     """
     return fitted.predict_columns(columns)
+
+
+def keep(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """What is collected for monitoring of a request and its answer: texts without contact data."""
+    return columns | data.cleaned(columns, [])

@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from . import data, phrases
+from .text import tokens
 
 LANGUAGES = {"en": 4, "de": 3, "fr": 2, "es": 2}  # how often each is written
 MOODS = {"negative": 3, "neutral": 5, "positive": 2}
@@ -19,6 +20,8 @@ CHANNELS = {"mail": 5, "web": 3, "app": 2}
 KNOWN_INTENTS = ["delivery", "refund", "invoice", "login", "defect", "cancel"]
 ENTITIES = ["product", "order", "date", "city", "amount", "person"]
 SLOT = re.compile(r"\{(\w+)\}")
+BREAK = "\x1f"  # before each sentence but the first while a ticket is made
+SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-Z¿¡])")
 Ticket = dict[str, Any]
 
 
@@ -40,9 +43,11 @@ HARD = World(typos=0.02, wrong_labels=0.05, asides=0.4, unseen=0.5)
 
 
 def generate(rows: int, seed: int, start: datetime, days: int, world: World, first_id: int = 1) -> list[Ticket]:
-    """`rows` tickets in order of time: ticket_id, created, language, channel, text, intent, sentiment, entities.
+    """`rows` tickets in order of time: ticket_id, created, language, channel, text, intent, sentiment, and in `parts`
+    what the text is made of: entities, sentences and words.
 
-    entities are `{"start", "end", "label"}` with character offsets into the text, the end exclusive.
+    These are `{"start", "end", "label"}` with character offsets into the text, the end exclusive. The label of a word
+    is how it is spelled without typing errors, in lower case, or the name of its slot in braces.
     """
     random = Random(seed)
     moments = sorted(start + timedelta(minutes=random.randrange(days * 24 * 60)) for _ in range(rows))
@@ -65,7 +70,8 @@ def _ticket(random: Random, number: int, moment: datetime, world: World) -> Tick
         sentences.append(phrases.CONTACT[language])
     if random.random() < 0.6:
         sentences.append(random.choice(closer))
-    text, entities = _fill(random, _mistype(random, " ".join(sentences), world.typos), world, unseen)
+    meant = f" {BREAK}".join(SENTENCE.sub(f" {BREAK}", sentence) for sentence in sentences)
+    text, parts = _fill(random, _mistype(random, meant, world.typos), meant, world, unseen)
     if random.random() < world.wrong_labels:
         intent = random.choice([other for other in KNOWN_INTENTS if other != intent])
     return {
@@ -76,7 +82,7 @@ def _ticket(random: Random, number: int, moment: datetime, world: World) -> Tick
         "text": text,
         "intent": intent,
         "sentiment": mood,
-        "entities": entities,
+        "parts": parts,
     }
 
 
@@ -100,19 +106,37 @@ def _mistype(random: Random, template: str, rate: float) -> str:
     return "".join(piece if i % 2 == 0 else "{" + piece + "}" for i, piece in enumerate(pieces))
 
 
-def _fill(random: Random, template: str, world: World, unseen: bool) -> tuple[str, list[dict[str, Any]]]:
-    """The text, and where its entities are; within one ticket a slot has one value."""
-    text, end = "", 0
+def _fill(
+    random: Random, template: str, meant: str, world: World, unseen: bool
+) -> tuple[str, dict[str, list[dict[str, Any]]]]:
+    """The text, and where its parts are; within one ticket a slot has one value."""
+    text = ""
+    starts = [0]
     entities: list[dict[str, Any]] = []
+    words: list[dict[str, Any]] = []
     values: dict[str, str] = {}
-    for slot in SLOT.finditer(template):
-        text += template[end : slot.start()]
-        name, end = slot[1], slot.end()
-        value = values.setdefault(name, _value(random, name, world, unseen))
-        if name in ENTITIES:
-            entities.append({"start": len(text), "end": len(text) + len(value), "label": name})
-        text += value
-    return text + template[end:], entities
+    for place, (piece, original) in enumerate(zip(SLOT.split(template), SLOT.split(meant), strict=True)):
+        if place % 2:
+            value = values.setdefault(piece, _value(random, piece, world, unseen))
+            part = {"start": len(text), "end": len(text) + len(value)}
+            words.append({**part, "label": "{" + piece + "}"})
+            if piece in ENTITIES:
+                entities.append({**part, "label": piece})
+            text += value
+            continue
+        for number, (written, wanted) in enumerate(zip(piece.split(BREAK), original.split(BREAK), strict=True)):
+            if number:
+                starts.append(len(text))
+            for word, right in zip(tokens(written), tokens(wanted), strict=True):
+                found = {"start": len(text) + word.start, "end": len(text) + word.end}
+                words.append({**found, "label": right.text.lower()})
+            text += written
+    ends = [*starts[1:], len(text)]
+    sentences = [
+        {"start": start, "end": start + len(text[start:end].rstrip()), "label": "sentence"}
+        for start, end in zip(starts, ends, strict=True)
+    ]
+    return text, {"entities": entities, "sentences": sentences, "words": words}
 
 
 def _value(random: Random, slot: str, world: World, unseen: bool) -> str:

@@ -10,8 +10,6 @@ import pandas as pd
 from mlops_runtime.contract import Contract
 from mlops_runtime.errors import Problem
 
-from .text import clean
-
 TEXT = "text"  # the column that the model reads
 
 
@@ -99,8 +97,3 @@ def split(frame: pd.DataFrame, time: str | None, test_fraction: float) -> tuple[
     if train.empty or test.empty:
         raise Problem(f"test_fraction {test_fraction} of {len(frame)} rows leaves no new texts to train or to test on.")
     return train.reset_index(drop=True), test.reset_index(drop=True)
-
-
-def cleaned(frame: pd.DataFrame) -> pd.DataFrame:
-    """The same rows with normalized, masked texts: what is stored from here on holds no contact data."""
-    return frame.assign(**{TEXT: [clean(text) for text in frame[TEXT].fillna("").astype(str)]})

@@ -1,4 +1,4 @@
-"""Pieces of words for neural networks: a byte-pair tokenizer learnt from the training texts (extra `transformer`)."""
+"""Pieces of words for neural networks: a byte-pair tokenizer learnt from the training texts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -32,10 +32,11 @@ class Pieces:
         self.tokenizer.no_truncation()
 
     @classmethod
-    def train(cls, texts: Iterable[str]) -> "Pieces":
-        """Learn the pieces by byte-pair encoding (Sennrich, Haddow & Birch 2016) of lower-case words."""
+    def train(cls, texts: Iterable[str], lower: bool = True) -> "Pieces":
+        """Learn the pieces by byte-pair encoding (Sennrich, Haddow & Birch 2016) of words, by default in lower case."""
         tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
-        tokenizer.normalizer = normalizers.Lowercase()
+        if lower:
+            tokenizer.normalizer = normalizers.Lowercase()
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [
                 pre_tokenizers.BertPreTokenizer(),

@@ -1,4 +1,4 @@
-"""A transformer encoder, learnt with PyTorch and served with ONNX Runtime (the extra `transformer`).
+"""A transformer encoder, learnt with PyTorch and served with ONNX Runtime.
 
 `base_model: scratch` is a tiny one that starts from nothing; any other value is the name or folder of a pre-trained
 model for Hugging Face's transformers (the extra `hub`), which wants a GPU.
@@ -85,10 +85,10 @@ class Transformer:
         return cls(Pieces.load(folder / "tokenizer.json", facts["pad"]), (folder / "network.onnx").read_bytes())
 
 
-def prepare_pieces(base_model: str, texts: Sequence[str]) -> Pieces:
-    """The tokenizer: trained on the texts, or that of the pre-trained model."""
+def prepare_pieces(base_model: str, texts: Sequence[str], lower: bool = True) -> Pieces:
+    """The tokenizer: trained on the texts, by default in lower case, or that of the pre-trained model."""
     if base_model == "scratch":
-        return Pieces.train(texts)
+        return Pieces.train(texts, lower)
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(base_model, use_fast=True)
@@ -116,7 +116,7 @@ def fit(
         torch.manual_seed(seed)
         network = Network.build(base_model, pieces.size, classes, MOST_PIECES, chosen, per_piece).to(device)
         optimizer = torch.optim.AdamW(network.parameters(), chosen["learning_rate"], weight_decay=0.01)
-        steps = chosen["epochs"] * -(-len(train.texts) // BATCH)
+        steps = max(20, chosen["epochs"] * -(-len(train.texts) // BATCH))  # the schedule cannot be shorter
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, chosen["learning_rate"], steps, pct_start=0.1)
         order = np.random.default_rng(seed)
         best, best_loss, waited = network.state(), float("inf"), 0

@@ -11,6 +11,7 @@ from .model import Model
 from .tables import TEXT
 
 TEXTS = 40  # of each language
+QUESTION = "Who someone is should not change how the text is read. The texts are tried in variants."
 WHO: dict[str, dict[str, str]] = {
     "en": {
         "woman": "I am a woman.",

@@ -11,6 +11,9 @@ import pandas as pd
 from mlops_runtime.contract import Contract
 from mlops_runtime.serving import read_table
 
+from .tables import TEXT
+from .text import clean
+
 SUFFIX = ".jsonl"  # of the sample's files
 
 
@@ -23,8 +26,21 @@ def load(path: Path, contract: Contract) -> pd.DataFrame:
     return contract.validate_table(frame, source=path.name)
 
 
+def cleaned(columns: Mapping[str, Sequence[Any]], targets: Sequence[str]) -> dict[str, list[Any]]:
+    """The columns, by name, that change when texts are normalized and masked; a missing text becomes an empty one.
+
+    `targets` names the columns with truth; a class says nothing about places in the text, so they stay as they are.
+    """
+    return {TEXT: [clean(text) if isinstance(text, str) else "" for text in columns[TEXT]]}
+
+
+def readable(texts: Sequence[str], answers: Sequence[Any]) -> list[str]:
+    """What is true of each text, or was answered, for people."""
+    return [str(answer) for answer in answers]
+
+
 def write(path: Path, tickets: Sequence[Mapping[str, Any]]) -> None:
-    """Write generated tickets as JSON lines; their entities belong to another task."""
-    kept = ({key: value for key, value in ticket.items() if key != "entities"} for ticket in tickets)
+    """Write generated tickets as JSON lines; what their texts are made of belongs to another task."""
+    kept = ({key: value for key, value in ticket.items() if key != "parts"} for ticket in tickets)
     lines = (json.dumps(ticket, ensure_ascii=False) + "\n" for ticket in kept)
     path.write_text("".join(lines), encoding="utf-8", newline="\n")

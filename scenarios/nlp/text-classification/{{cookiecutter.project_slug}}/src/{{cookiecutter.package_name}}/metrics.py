@@ -9,6 +9,7 @@ import pandas as pd
 Array = np.ndarray[Any, Any]
 TINY = 1e-6  # the probability of a class that the model does not know
 PREFIX = "probability_"
+BREAKDOWN = "By class"  # what `breakdown` shows
 
 
 class Outcome(NamedTuple):
@@ -18,6 +19,11 @@ class Outcome(NamedTuple):
     answers: Array  # (rows,)
     probabilities: Array  # (rows, classes)
     classes: list[str]
+
+    @property
+    def rows(self) -> int:
+        """How many texts."""
+        return len(self.truth)
 
     def take(self, rows: Array) -> "Outcome":
         """Only these rows."""
@@ -91,7 +97,7 @@ METRICS: dict[str, Callable[[Outcome], float]] = {
 }
 
 
-def by_class(found: Outcome) -> pd.DataFrame:
+def breakdown(found: Outcome) -> pd.DataFrame:
     """class, rows, precision, recall, f1, and what it is most often taken for."""
     right, answered, true = _counts(found)
     taken_for = []
