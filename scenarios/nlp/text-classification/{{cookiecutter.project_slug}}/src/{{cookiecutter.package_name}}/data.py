@@ -15,6 +15,7 @@ from .tables import TEXT
 from .text import clean
 
 SUFFIX = ".jsonl"  # of the sample's files
+COLUMNS = ("ticket_id", "created", "language", "channel", "text", "intent", "sentiment")
 
 
 def load(path: Path, contract: Contract) -> pd.DataFrame:
@@ -40,7 +41,7 @@ def readable(texts: Sequence[str], answers: Sequence[Any]) -> list[str]:
 
 
 def write(path: Path, tickets: Sequence[Mapping[str, Any]]) -> None:
-    """Write generated tickets as JSON lines; their entities belong to another task."""
-    kept = ({key: value for key, value in ticket.items() if key != "entities"} for ticket in tickets)
+    """Write generated tickets as JSON lines, without what belongs to other tasks."""
+    kept = ({name: ticket[name] for name in COLUMNS} for ticket in tickets)
     lines = (json.dumps(ticket, ensure_ascii=False) + "\n" for ticket in kept)
     path.write_text("".join(lines), encoding="utf-8", newline="\n")
