@@ -23,8 +23,8 @@ class Table:
 
     @property
     def inputs(self) -> pd.DataFrame:
-        """What the model sees: (rows, 1)."""
-        return self.frame[[TEXT]]
+        """What the model may see: (rows, features)."""
+        return self.frame[self.contract.names("feature")]
 
     @property
     def targets(self) -> pd.DataFrame:
