@@ -112,7 +112,9 @@ def _mistype(random: Random, template: str, rate: float) -> str:
     return "".join(piece if i % 2 == 0 else "{" + piece + "}" for i, piece in enumerate(pieces))
 
 
-def _fill(random: Random, template: str, world: World, unseen: bool) -> tuple[str, list[dict[str, Any]], dict[str, str]]:
+def _fill(
+    random: Random, template: str, world: World, unseen: bool
+) -> tuple[str, list[dict[str, Any]], dict[str, str]]:
     """The text, where its entities are, and the values by slot; within one ticket a slot has one value."""
     text, end = "", 0
     entities: list[dict[str, Any]] = []

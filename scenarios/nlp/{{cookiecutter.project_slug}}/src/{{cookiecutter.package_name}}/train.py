@@ -93,9 +93,7 @@ def main() -> None:
     args = parser.parse_args()
 
     table = Table.load(args.train_table)
-    fitted, trials = train(
-        table, args.family, args.trials, args.seed, args.base_model, read_options(args.options)
-    )
+    fitted, trials = train(table, args.family, args.trials, args.seed, args.base_model, read_options(args.options))
     with start_step("train"), tempfile.TemporaryDirectory() as folder:
         import mlflow
 
