@@ -1,6 +1,6 @@
 """Texts that people write, in the files of labelling tools."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import Any
 
@@ -18,7 +18,7 @@ def from_label_studio(text: str, target: str) -> Labelled:
     return annotations.from_label_studio(
         text,
         target,
-        lambda results: ["\n".join(result["value"]["text"]) for result in results if any(result["value"]["text"])],
+        lambda results: written("\n".join(result["value"]["text"]) for result in results),
     )
 
 
@@ -34,9 +34,12 @@ def to_azureml(records: Sequence[Record], target: str) -> str:
 
 def from_azureml(text: str, target: str) -> Labelled:
     """JSON lines whose `label` is a text or a list of texts."""
-    return annotations.from_azureml(
-        text, target, lambda label: [one for one in (label if isinstance(label, list) else [label]) if one]
-    )
+    return annotations.from_azureml(text, target, lambda label: written(label if isinstance(label, list) else [label]))
+
+
+def written(texts: Iterable[str | None]) -> list[str]:
+    """The texts that say something."""
+    return [text for text in texts if text and text.strip()]
 
 
 Write = Callable[[Sequence[Record], str], str]

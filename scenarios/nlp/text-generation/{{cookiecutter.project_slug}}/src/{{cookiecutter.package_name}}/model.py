@@ -131,14 +131,15 @@ def fit(
         raise Problem(f"family {family!r} does not exist: choose one of {', '.join(FAMILIES)}.")
     if len(train.frame) < FEWEST:
         raise Problem(f"{len(train.frame)} training texts have a target; there must be {FEWEST}: write more.")
-    names = [name for name in train.inputs if name == TEXT or train.inputs[name].notna().all()]
+    readable = train.contract.names("feature")
+    names = [name for name in readable if name == TEXT or train.frame[name].notna().all()]
     sources, held_sources = read(names, train.inputs), read(names, held_out.inputs)
     answers, held_answers = (table.targets.iloc[:, 0].astype(str).tolist() for table in (train, held_out))
     features = Features.fit([" ".join(parts) for parts in sources], seed)
     unknown = sorted(set(parameters) - set(OPTIONS) - set(DEFAULTS[family]))
     if unknown:
-        known = ", ".join([*OPTIONS, *DEFAULTS[family]])
-        raise Problem(f"{unknown[0]!r} is no option of {family}: choose from {known}.")
+        offered = ", ".join([*OPTIONS, *DEFAULTS[family]])
+        raise Problem(f"{unknown[0]!r} is no option of {family}: choose from {offered}.")
     options = Options(**{name: value for name, value in parameters.items() if name in OPTIONS})
     chosen = {name: value for name, value in parameters.items() if name not in OPTIONS}
     reader: Reader

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mlops_runtime.errors import Problem
+
 LOW = -1e4  # instead of minus infinity, which no mask needs and which some kernels turn into NaN
 
 
@@ -71,12 +73,14 @@ class Network(nn.Module):  # type: ignore[misc]  # torch is used without its typ
     def __init__(self, readable: int, writable: int, longest: tuple[int, int], parameters: dict[str, Any]) -> None:
         """`longest` are the most words of a source and of an answer."""
         super().__init__()
-        width, heads, dropout = (parameters[name] for name in ("width", "heads", "dropout"))
+        width, heads = parameters["width"], parameters["heads"]
+        if width % heads:
+            raise Problem(f"width {width} must be a multiple of heads {heads}.")
         self.words = nn.Embedding(readable, width)
         self.places = nn.ModuleList(nn.Embedding(most, width) for most in longest)
         for table in (self.words, *self.places):
             nn.init.normal_(table.weight, std=width**-0.5)
-        self.drop = nn.Dropout(dropout)
+        self.drop = nn.Dropout(parameters["dropout"])
         depths = parameters["layers"], parameters["decoder_layers"]
         self.encoder, self.decoder = (
             nn.ModuleList(Layer(width, heads, reads_source) for _ in range(depth))

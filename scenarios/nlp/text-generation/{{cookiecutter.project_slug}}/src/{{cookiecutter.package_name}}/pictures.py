@@ -21,7 +21,7 @@ def draw(found: Outcome) -> list[tuple[Figure, str]]:
 
 def _quality(found: Outcome) -> Figure:
     figure, axes = pyplot.subplots(figsize=(6, 3.2))
-    axes.hist(found.rouge, bins=np.linspace(0, 1, 2 * BINS + 1), color="#4878a8")
+    axes.hist(found.rouge, bins=2 * BINS, range=(0, 1), color="#4878a8")
     axes.set(xlabel="ROUGE-L", ylabel="texts", yscale="symlog")
     return figure
 

@@ -33,8 +33,8 @@ class Options:
             "no_repeat": (int, 0, 20),
         }
         for name, (kind, low, high) in limits.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | kind) or not low <= value <= high:
+            value: Any = getattr(self, name)
+            if type(value) not in (int, kind) or not low <= value <= high:
                 raise Problem(f"{name} is {value!r}: give a {'whole ' * (kind is int)}number from {low} to {high}.")
 
 
@@ -96,7 +96,7 @@ def search(step: Step, rows: int, start: int, end: int, options: Options) -> lis
 
 def _compared(found: Found, options: Options) -> float:
     length = len(found.words) + 1
-    return found.mean * length / length**options.length_penalty
+    return found.mean * length / float(length) ** options.length_penalty
 
 
 def repeated(line: list[int], most: int) -> list[int]:

@@ -110,7 +110,8 @@ class Vocabulary:
         words: list[str] = []
         for place, part in enumerate(parts):
             words += [APART] * bool(place) + split(part)
-        ids, copies, extra = [], [], {}
+        ids, copies = [], []
+        extra: dict[str, int] = {}
         for word in words[:most] or [UNKNOWN]:
             known = self._words.get(word) if word not in hidden else None
             if known is None:
