@@ -16,7 +16,9 @@ from . import baselines
 from .conftest import ROOT, Tables
 from {{ cookiecutter.package_name }} import bias, data, generator, metrics, model
 from {{ cookiecutter.package_name }}.prepare import prepare
+from {{ cookiecutter.package_name }}.search import Options
 from {{ cookiecutter.package_name }}.tables import TEXT, Table
+from {{ cookiecutter.package_name }}.vocabulary import Vocabulary, numbers, padded
 
 torch = pytest.importorskip("torch", reason="needs the group train")
 QUICK: dict[str, Any] = {"width": 48, "layers": 1, "epochs": 7, "learning_rate": 8e-3}
@@ -75,8 +77,8 @@ def test_numbers_are_copied_or_not_written(recipe: tuple[Tables, model.Model]) -
     (_, test, _), fitted = recipe
     sources = model.read(fitted.inputs, test.frame)
     for source, answer in zip(sources, fitted.predict(test.inputs)["prediction"], strict=True):
-        known = metrics.numbers(" ".join(source))
-        assert all(number in known for number in metrics.numbers(answer)), answer
+        known = numbers(" ".join(source))
+        assert all(number in known for number in numbers(answer)), answer
 
 
 def test_an_answer_does_not_depend_on_its_neighbours(recipe: tuple[Tables, model.Model]) -> None:
@@ -92,7 +94,8 @@ def test_beams_find_answers_that_are_as_likely(recipe: tuple[Tables, model.Model
     (_, test, _), fitted = recipe
     assert isinstance(fitted.reader, generator.Generator)
     options = replace(fitted.reader.options, beams=3, length_penalty=0.0)
-    wide = generator.Generator(fitted.reader.vocabulary, *fitted.reader.files.values(), options)
+    files = fitted.reader.files
+    wide = generator.Generator(fitted.reader.vocabulary, files["encoder.onnx"], files["decoder.onnx"], options)
     sources = model.read(fitted.inputs, test.frame.head(60))
     greedy, beams = fitted.reader.answer(sources), wide.answer(sources)
     better = [wider.mean >= narrow.mean - 1e-3 for narrow, wider in zip(greedy, beams, strict=True)]
@@ -101,7 +104,6 @@ def test_beams_find_answers_that_are_as_likely(recipe: tuple[Tables, model.Model
 
 def test_onnx_answers_what_torch_does(tables: Tables, tmp_path: Path) -> None:
     from {{ cookiecutter.package_name }} import network
-    from {{ cookiecutter.package_name }}.vocabulary import Vocabulary, padded
 
     texts = tables[0].frame[TEXT].tolist()
     vocabulary = Vocabulary.train(texts, texts)
@@ -110,7 +112,7 @@ def test_onnx_answers_what_torch_does(tables: Tables, tmp_path: Path) -> None:
     net = network.Network(vocabulary.readable, vocabulary.size, (200, 61), parameters).eval()
     with torch.no_grad():
         encoder, decoder = network.export(net, tmp_path)
-    served = generator.Generator(vocabulary, encoder, decoder, generator.Options())
+    served = generator.Generator(vocabulary, encoder, decoder, Options())
     batch = [vocabulary.read([text], 200) for text in (*texts[:3], "x", " ".join(texts[:9]))]
     ids, mask = padded([one.ids for one in batch], 0), generator._mask(batch)
     written = padded([[2, 9, 8, 7, 6, 5]] * len(batch), 0)
@@ -218,6 +220,10 @@ def test_the_file_is_read_as_csv_too(raw: Path, contract: Contract, tmp_path: Pa
 
 
 def test_contact_data_are_masked_in_targets_too(contract: Contract) -> None:
-    columns = {TEXT: ["Write to a.b@example.com"], "summary": ["Mail: a.b@example.com"], "answer": [None]}
+    columns: dict[str, list[Any]] = {
+        TEXT: ["Write to a.b@example.com"],
+        "summary": ["Mail: a.b@example.com"],
+        "answer": [None],
+    }
     found = data.cleaned(columns, ["summary", "answer"])
     assert found == {TEXT: ["Write to <email>"], "summary": ["Mail: <email>"], "answer": [None]}
