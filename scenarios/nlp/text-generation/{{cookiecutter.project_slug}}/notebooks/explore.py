@@ -92,9 +92,7 @@ vocabulary = Vocabulary.train(tickets["text"].tolist(), tickets[target].tolist()
 counts = Counter(word for text in tickets["text"] for word in split(text))
 known_words = set(vocabulary.words)
 share = sum(count for word, count in counts.items() if word in known_words) / counts.total()
-print(
-    f"{vocabulary.size:,} words cover {share:.1%} of what is written; {len(vocabulary.shapes)} shapes stand for the rest"
-)
+print(f"{vocabulary.size:,} words cover {share:.1%} of what is written, {len(vocabulary.shapes)} shapes the rest")
 print("often copied:", ", ".join(sorted(word.strip() for word in vocabulary.names)[:40]))
 
 # %% [markdown]
@@ -103,10 +101,9 @@ print("often copied:", ", ".join(sorted(word.strip() for word in vocabulary.name
 # A model has to be better than the first sentence of the text.
 
 # %%
-leads = [
-    rouge_l(sentences(text)[0].text, written) for text, written in zip(tickets["text"], tickets[target], strict=True)
-]
-print(f"ROUGE-L of the first sentence: {np.mean(leads):.3f}")
+leads = [sentences(text)[0].text for text in tickets["text"]]
+scores = [rouge_l(said, written) for said, written in zip(leads, tickets[target], strict=True)]
+print(f"ROUGE-L of the first sentence: {np.mean(scores):.3f}")
 
 # %% [markdown]
 # ## What follows
