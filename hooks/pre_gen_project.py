@@ -16,7 +16,7 @@ ANSWERS = json.loads(r'{{ cookiecutter | tojson }}')  # fmt: skip
 TASKS = {
     "classical": ["classification", "regression", "forecasting"],
     "cv": ["image-classification", "segmentation"],
-    "nlp": ["text-classification", "token-classification"],
+    "nlp": ["text-classification", "token-classification", "text-generation"],
 }
 # Characters that a parser or an editor folds, drops or reorders: controls, separators, surrogates, BOM, bidirectional.
 UNSAFE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}

@@ -63,6 +63,12 @@ ALL = [
         settings=["target=part_of_speech", "target=sentences"],
         extras=["hub"],
     ),
+    Task(
+        *("nlp", "text-generation", [f"tickets{part}.jsonl" for part in ("", "-hard", "-new")], "tickets"),
+        new="tickets-new.jsonl",
+        worse=["family=nearest"],
+        settings=["target=translation family=nearest", "target=answer family=nearest"],
+    ),
 ]
 BY_NAME = {task.name: task for task in ALL}
 SCENARIOS: dict[str, list[str]] = {}
@@ -83,11 +89,12 @@ WORDS = {
     "pixel": ["cv"],
     "jpeg": ["cv"],
     "coco": ["cv"],
-    "tokenizer": ["nlp"],
+    "tokenizer": ["text-classification", "token-classification"],
     "tickets": ["nlp"],
     "naive_bayes": ["text-classification"],
     "conll": ["token-classification"],
     "part_of_speech": ["token-classification"],
+    "rouge": ["text-generation"],
     "onnx": ["cv", "nlp"],
     "mlops label": ["cv", "nlp"],
 }

@@ -43,11 +43,14 @@ HARD = World(typos=0.02, wrong_labels=0.05, asides=0.4, unseen=0.5)
 
 
 def generate(rows: int, seed: int, start: datetime, days: int, world: World, first_id: int = 1) -> list[Ticket]:
-    """`rows` tickets in order of time: ticket_id, created, language, channel, text, intent, sentiment, and in `parts`
-    what the text is made of: entities, sentences and words.
+    """`rows` tickets in order of time: ticket_id, created, language, channel, text, intent, sentiment, parts, english,
+    matter, unseen.
 
-    These are `{"start", "end", "label"}` with character offsets into the text, the end exclusive. The label of a word
-    is how it is spelled without typing errors, in lower case, or the name of its slot in braces.
+    parts are what the text is made of, entities, sentences and words, as `{"start", "end", "label"}` with character
+    offsets into the text, the end exclusive; the label of a word is how it is spelled without typing errors, in lower
+    case, or the name of its slot in braces. english is the text in English, without mistakes; matter are the values
+    that the sentence about the matter itself names, by slot; unseen says whether its wording is one that development
+    never has.
     """
     random = Random(seed)
     moments = sorted(start + timedelta(minutes=random.randrange(days * 24 * 60)) for _ in range(rows))
@@ -57,21 +60,22 @@ def generate(rows: int, seed: int, start: datetime, days: int, world: World, fir
 def _ticket(random: Random, number: int, moment: datetime, world: World) -> Ticket:
     language, mood, channel = (_draw(random, weights) for weights in (LANGUAGES, MOODS, CHANNELS))
     intent = "privacy" if random.random() < world.new_intent else random.choice(KNOWN_INTENTS)
-    wordings = phrases.INTENTS[language][intent]
+    wordings = _pairs(phrases.INTENTS, language, intent)
     unseen = random.random() < world.unseen
     if intent in KNOWN_INTENTS:
         wordings = wordings[-phrases.UNSEEN :] if unseen else wordings[: -phrases.UNSEEN]
-    opener, closer = phrases.OPENERS[language][mood], phrases.CLOSERS[language][mood]
-    sentences = [random.choice(opener)]
+    sentences = [random.choice(_pairs(phrases.OPENERS, language, mood))]
     if random.random() < world.asides:
-        sentences.append(random.choice(phrases.ASIDES[language]))
-    sentences.append(random.choice(wordings))
+        sentences.append(random.choice(list(zip(phrases.ASIDES[language], phrases.ASIDES["en"], strict=True))))
+    matter = random.choice(wordings)
+    sentences.append(matter)
     if random.random() < 0.15:
-        sentences.append(phrases.CONTACT[language])
+        sentences.append((phrases.CONTACT[language], phrases.CONTACT["en"]))
     if random.random() < 0.6:
-        sentences.append(random.choice(closer))
-    meant = f" {BREAK}".join(SENTENCE.sub(f" {BREAK}", sentence) for sentence in sentences)
-    text, parts = _fill(random, _mistype(random, meant, world.typos), meant, world, unseen)
+        sentences.append(random.choice(_pairs(phrases.CLOSERS, language, mood)))
+    meant = f" {BREAK}".join(SENTENCE.sub(f" {BREAK}", sentence) for sentence, _ in sentences)
+    english = " ".join(sentence for _, sentence in sentences)
+    text, parts, values = _fill(random, _mistype(random, meant, world.typos), meant, world, unseen)
     if random.random() < world.wrong_labels:
         intent = random.choice([other for other in KNOWN_INTENTS if other != intent])
     return {
@@ -83,7 +87,15 @@ def _ticket(random: Random, number: int, moment: datetime, world: World) -> Tick
         "intent": intent,
         "sentiment": mood,
         "parts": parts,
+        "english": SLOT.sub(lambda slot: values[slot[1]], english),
+        "matter": {name: values[name] for name in SLOT.findall(matter[0])},
+        "unseen": unseen,
     }
+
+
+def _pairs(table: dict[str, dict[str, list[str]]], language: str, what: str) -> list[tuple[str, str]]:
+    """The wordings in a language, each with the English one."""
+    return list(zip(table[language][what], table["en"][what], strict=True))
 
 
 def _draw(random: Random, weights: dict[str, int]) -> str:
@@ -108,8 +120,8 @@ def _mistype(random: Random, template: str, rate: float) -> str:
 
 def _fill(
     random: Random, template: str, meant: str, world: World, unseen: bool
-) -> tuple[str, dict[str, list[dict[str, Any]]]]:
-    """The text, and where its parts are; within one ticket a slot has one value."""
+) -> tuple[str, dict[str, list[dict[str, Any]]], dict[str, str]]:
+    """The text, where its parts are, and the values by slot; within one ticket a slot has one value."""
     text = ""
     starts = [0]
     entities: list[dict[str, Any]] = []
@@ -136,7 +148,7 @@ def _fill(
         {"start": start, "end": start + len(text[start:end].rstrip()), "label": "sentence"}
         for start, end in zip(starts, ends, strict=True)
     ]
-    return text, {"entities": entities, "sentences": sentences, "words": words}
+    return text, {"entities": entities, "sentences": sentences, "words": words}, values
 
 
 def _value(random: Random, slot: str, world: World, unseen: bool) -> str:

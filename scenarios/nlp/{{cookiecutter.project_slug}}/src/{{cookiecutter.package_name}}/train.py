@@ -3,10 +3,13 @@
 import argparse
 import random
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from mlops_runtime.errors import Problem
 from mlops_runtime.serving import request_contract
@@ -39,16 +42,34 @@ def candidates(family: str, trials: int, seed: int) -> list[dict[str, Any]]:
     return [{}, *points[: trials - 1]]
 
 
+def read_options(text: str) -> dict[str, Any]:
+    """Options written as `name=value,name=value`; a value is a number, true, false or a word."""
+    pairs = [option.strip().partition("=") for option in text.split(",") if option.strip()]
+    wrong = next((name for name, _, value in pairs if not name or not value), None)
+    if wrong is not None:
+        raise Problem(f"options: {wrong!r} has no value: write name=value, several apart by commas.")
+    return {name: yaml.safe_load(value) for name, _, value in pairs}
+
+
 def train(
-    table: Table, family: str, trials: int = 1, seed: int = 0, base_model: str = "scratch"
+    table: Table,
+    family: str,
+    trials: int = 1,
+    seed: int = 0,
+    base_model: str = "scratch",
+    options: Mapping[str, Any] | None = None,
 ) -> tuple[model.Model, list[Trial]]:
-    """The fitted model and all trials, the best first. The same arguments give the same model."""
+    """The fitted model and all trials, the best first. The same arguments give the same model.
+
+    `options` are hyper-parameters that every trial has.
+    """
     if trials < 1:
         raise Problem(f"trials is {trials}: give at least 1, which takes the family's default hyper-parameters.")
     kept = int(len(table.frame) * (1 - HELD_OUT))
     past, held_out = table.rows(0, kept), table.rows(kept)
     done = []
-    for parameters in candidates(family, trials, seed):
+    for drawn in candidates(family, trials, seed):
+        parameters = {**drawn, **(options or {})}
         fitted = model.fit(past, held_out, family, parameters, seed, base_model)
         loss = metrics.loss(held_out.targets, fitted.predict(held_out.inputs)).mean()
         done.append(Trial(parameters, float(loss), fitted))
@@ -66,12 +87,13 @@ def main() -> None:
     parser.add_argument("--family", required=True, help=f"one of {', '.join(model.FAMILIES)}")
     parser.add_argument("--base-model", required=True, help="for transformers: scratch, or a pre-trained model's name")
     parser.add_argument("--trials", type=int, required=True, help="hyper-parameter points to try; 1 takes the defaults")
+    parser.add_argument("--options", default="", help="hyper-parameters of every trial: name=value,name=value")
     parser.add_argument("--seed", type=int, required=True, help="of all that is random")
     parser.add_argument("--model", type=Path, required=True, help="folder for the MLflow model")
     args = parser.parse_args()
 
     table = Table.load(args.train_table)
-    fitted, trials = train(table, args.family, args.trials, args.seed, args.base_model)
+    fitted, trials = train(table, args.family, args.trials, args.seed, args.base_model, read_options(args.options))
     with start_step("train"), tempfile.TemporaryDirectory() as folder:
         import mlflow
 

@@ -11,10 +11,13 @@ import pandas as pd
 from mlops_runtime.contract import Contract
 from mlops_runtime.serving import read_table
 
+from .pairs import targets
 from .tables import TEXT
 from .text import clean
 
 SUFFIX = ".jsonl"  # of the sample's files
+ALSO = ("question", "prediction")  # columns with text beside the source
+SOURCE = ("ticket_id", "created", "language", "channel", "text")
 
 
 def load(path: Path, contract: Contract) -> pd.DataFrame:
@@ -29,9 +32,12 @@ def load(path: Path, contract: Contract) -> pd.DataFrame:
 def cleaned(columns: Mapping[str, Sequence[Any]], targets: Sequence[str]) -> dict[str, list[Any]]:
     """The columns, by name, that change when texts are normalized and masked; a missing text becomes an empty one.
 
-    `targets` names the columns with truth; a class says nothing about places in the text, so they stay as they are.
+    `targets` names the columns with truth, which are texts too; where there is none, none is made up.
     """
-    return {TEXT: [clean(text) if isinstance(text, str) else "" for text in columns[TEXT]]}
+    found = {TEXT: [clean(text) if isinstance(text, str) else "" for text in columns[TEXT]]}
+    for name in {*targets, *ALSO} & set(columns):
+        found[name] = [clean(value) if isinstance(value, str) else value for value in columns[name]]
+    return found
 
 
 def readable(texts: Sequence[str], answers: Sequence[Any]) -> list[str]:
@@ -40,7 +46,7 @@ def readable(texts: Sequence[str], answers: Sequence[Any]) -> list[str]:
 
 
 def write(path: Path, tickets: Sequence[Mapping[str, Any]]) -> None:
-    """Write generated tickets as JSON lines; what their texts are made of belongs to another task."""
-    kept = ({key: value for key, value in ticket.items() if key != "parts"} for ticket in tickets)
-    lines = (json.dumps(ticket, ensure_ascii=False) + "\n" for ticket in kept)
+    """Write generated tickets with their targets as JSON lines."""
+    rows = ({name: ticket[name] for name in SOURCE} | targets(ticket) for ticket in tickets)
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     path.write_text("".join(lines), encoding="utf-8", newline="\n")
