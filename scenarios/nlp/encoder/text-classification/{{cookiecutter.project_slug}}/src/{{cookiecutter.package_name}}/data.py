@@ -41,12 +41,7 @@ def readable(texts: Sequence[str], answers: Sequence[Any]) -> list[str]:
 
 
 def write(path: Path, tickets: Sequence[Mapping[str, Any]]) -> None:
-<<<<<<< HEAD:scenarios/nlp/text-classification/{{cookiecutter.project_slug}}/src/{{cookiecutter.package_name}}/data.py
-    """Write generated tickets as JSON lines; what their texts are made of belongs to another task."""
-    kept = ({key: value for key, value in ticket.items() if key != "parts"} for ticket in tickets)
-=======
     """Write generated tickets as JSON lines, without what belongs to other tasks."""
     kept = ({name: ticket[name] for name in COLUMNS} for ticket in tickets)
->>>>>>> 43d95005a6c4d4500848c59fcd242552f0ad0196:scenarios/nlp/encoder/text-classification/{{cookiecutter.project_slug}}/src/{{cookiecutter.package_name}}/data.py
     lines = (json.dumps(ticket, ensure_ascii=False) + "\n" for ticket in kept)
     path.write_text("".join(lines), encoding="utf-8", newline="\n")
