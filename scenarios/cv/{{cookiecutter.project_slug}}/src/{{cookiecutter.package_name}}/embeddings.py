@@ -51,8 +51,8 @@ def separation(before: Array, now: Array, false_alarms: float) -> tuple[float, f
     """How well two sets of images can be told apart by what `describe` gives, (images, numbers) each: 0 to 1.
 
     A classifier learns on four fifths which set an image is from and ranks the others; returned are its 2 · AUC - 1,
-    and the value that chance alone would exceed with probability `false_alarms` (Lopez-Paz & Oquab, Revisiting classifier
-    two-sample tests, 2017; the variance of the AUC is that of Mann & Whitney, 1947).
+    and the value that chance alone would exceed with probability `false_alarms` (Lopez-Paz & Oquab, Revisiting
+    classifier two-sample tests, 2017; the variance of the AUC is that of Mann & Whitney, 1947).
     """
     both = np.concatenate([before, now])
     both = (both - both.mean(axis=0)) / np.maximum(both.std(axis=0), 1e-9)
