@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 Array = np.ndarray[Any, Any]
 PARTS = 6  # numbers that sum an embedding up
@@ -54,6 +53,8 @@ def separation(before: Array, now: Array, false_alarms: float) -> tuple[float, f
     and the value that chance alone would exceed with probability `false_alarms` (Lopez-Paz & Oquab, Revisiting
     classifier two-sample tests, 2017; the variance of the AUC is that of Mann & Whitney, 1947).
     """
+    from scipy import stats
+
     both = np.concatenate([before, now])
     both = (both - both.mean(axis=0)) / np.maximum(both.std(axis=0), 1e-9)
     inputs = np.hstack([np.ones((len(both), 1)), both, np.clip(both**2, 0, 25)])  # squares: spreads may differ too
