@@ -45,7 +45,9 @@ def measure(watched: Watched) -> Findings:
     }
     cohorts, scores = compare_cohorts(watched), compare_scores(watched)
     signals = [
-        *(monitoring.drift_signal(name, found) for name, found in drifts.items()),
+        monitoring.drift_signal("data_drift", drifts["data_drift"]),
+        _embedding_signal(before, now),
+        monitoring.drift_signal("prediction_drift", drifts["prediction_drift"]),
         _quality_signal(watched),
         _performance_signal(watched),
         _cohort_signal(cohorts),
@@ -112,6 +114,19 @@ def compare_cohorts(watched: Watched) -> pd.DataFrame:
                 tables.append(shifts.assign(column=column, measure=measure))
     found = pd.concat(tables) if tables else pd.DataFrame(columns=["group", "value"])
     return found.sort_values("value", ascending=False, kind="stable", ignore_index=True)
+
+
+def _embedding_signal(before: pd.DataFrame, now: pd.DataFrame) -> Signal:
+    """How well the images of now can be told from those of then, where that is more than chance."""
+    columns = [*embeddings.NAMES, embeddings.NOVELTY]
+    parts = [frame[columns].dropna().to_numpy(float) for frame in (before, now)]
+    if min(map(len, parts)) < GROUP_IMAGES:
+        return Signal("embedding_drift", None, f"fewer than {GROUP_IMAGES} images have embeddings")
+    value, by_chance = embeddings.separation(*parts, drift.FALSE_ALARMS)
+    if value <= by_chance:
+        return Signal("embedding_drift", 0.0, "the images cannot be told from those before by more than chance")
+    pairs = f"{(value + 1) / 2:.0%} of the pairs of one image then and one now"
+    return Signal("embedding_drift", value, f"a classifier tells which is which in {pairs}; chance gives 50 %")
 
 
 def _quality_signal(watched: Watched) -> Signal:
