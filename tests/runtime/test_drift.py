@@ -132,6 +132,9 @@ def test_a_group_that_moves_with_everyone_is_not_singled_out() -> None:
     assert alone["value"].idxmax() == "b"
     assert alone.loc["b", "shift"] == pytest.approx(2 - 2 / 3, abs=0.1)
     assert drift.group_shifts(before, now, (groups, groups + "!"), 50).empty
+    same = pd.Series(0.1, before.index) * 3 + np.where(np.arange(len(before)) % 2, 1e-17, 0)
+    later = pd.Series(np.resize([0.3, 0.1 * 3], len(now)), now.index)
+    assert drift.group_shifts(same, later, (groups, groups), 50)["value"].max() < 1e-9, "rounding is no shift"
 
 
 def test_rank_change_by_hand() -> None:

@@ -186,7 +186,9 @@ def group_shifts(reference: Column, current: Column, groups: tuple[Column, Colum
     before, now = reference.groupby(groups[0]), current.groupby(groups[1])
     names = [name for name in before.groups if name in now.groups]
     names = [name for name in names if min(len(before.groups[name]), len(now.groups[name])) >= min_rows]
-    spread = float(reference.std()) or 1.0
+    spread = float(reference.std())
+    if not spread > 1e-9 * abs(reference.mean()):  # all the same but for rounding: no unit to measure a shift in
+        spread = 1.0
     everyone = current.mean() - reference.mean()
     limit = stats.norm.ppf(1 - FALSE_ALARMS / 2 / max(1, len(names)))
     rows = []

@@ -12,6 +12,7 @@ from mlops_runtime import cli
 from mlops_runtime.contract import Contract
 
 from .conftest import ROOT
+from .quick import as_azureml
 from {{ cookiecutter.package_name }} import data, labelling, model
 from {{ cookiecutter.package_name }}.annotations import Record
 
@@ -42,10 +43,11 @@ def review(project: Path, rows: list[Record]) -> None:
     (folder / "review.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
 
 
-def answer(exported: Path, target: str, given: list[Any]) -> str:
-    """What Azure ML data labelling exports after people had given these labels."""
+def answer(exported: Path, given: list[Any]) -> str:
+    """What Azure ML data labelling exports after people had given these targets."""
     lines = [json.loads(line) for line in exported.read_text(encoding="utf-8").split("\n") if line]
-    return "\n".join(json.dumps({**line, "label": one}) for line, one in zip(lines, given, strict=True))
+    done = [{**line, "label": one and as_azureml(one)} for line, one in zip(lines, given, strict=True)]
+    return "\n".join(map(json.dumps, done))
 
 
 def test_the_command_makes_a_new_version_of_the_data(
@@ -62,7 +64,7 @@ def test_the_command_makes_a_new_version_of_the_data(
 
     done = project / "done.jsonl"
     for given, code in (([new[0][target], new[1][target]], 0), ([new[0][target], None], 1)):
-        done.write_text(answer(exported, target, given), encoding="utf-8")
+        done.write_text(answer(exported, given), encoding="utf-8")
         assert cli.main(["label", "import", "done.jsonl", "--format", "azureml"]) == code
         assert raw.read_bytes().startswith(before)
         assert len(raw.read_bytes().splitlines()) == len(before.splitlines()) + 2
@@ -72,7 +74,7 @@ def test_the_command_makes_a_new_version_of_the_data(
     assert learnt[target].notna().iloc[-1]
 
     bad = [json.loads(line) for line in done.read_text(encoding="utf-8").split("\n")]
-    bad[0] |= {"language": "xx", "ticket_id": 99}
+    bad[0] |= {"language": "xx", "ticket_id": 999_999}
     done.write_text(json.dumps(bad[0]), encoding="utf-8")
     unchanged = raw.read_bytes()
     assert cli.main(["label", "import", "done.jsonl", "--format", "azureml"]) == 2

@@ -58,6 +58,19 @@ for step in (example["text"], normalize(example["text"]), mask(normalize(example
 print([token.text for token in tokens(tickets["text"].iloc[0])])
 
 # %% [markdown]
+# ## How long, in which language
+#
+# Languages are unequally frequent: whoever looks only at the average overlooks the rare ones.
+
+# %%
+figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 3.2))
+left.hist([len(tokens(text)) for text in tickets["text"]], bins=40, color="#4878a8")
+left.set(title="Tokens of a ticket")
+tickets["language"].value_counts().plot.bar(ax=right, color="#4878a8", title="Language", xlabel="")
+figure.tight_layout()
+pyplot.show()
+
+# %% [markdown]
 # ## Which labels, how often, how long
 #
 # Rare labels need more examples than frequent ones; long spans are cut more often.

@@ -1,6 +1,10 @@
 """What the tests of the steps need to know of this kind of model."""
 
+from typing import Any
+
 import pandas as pd
+
+from {{ cookiecutter.package_name }} import labels, spans
 
 FAMILY = "dictionary"  # learns in no time
 
@@ -8,3 +12,8 @@ FAMILY = "dictionary"  # learns in no time
 def damaged(targets: "pd.Series[str]") -> "pd.Series[str]":
     """The targets with spans where there is nothing, which nobody can predict."""
     return targets.map(lambda value: value.replace('"label": "', '"label": "not '))
+
+
+def as_azureml(target: Any) -> list[dict[str, Any]]:
+    """A target of the data file as Azure ML data labelling writes it."""
+    return [labels.as_azureml(span) for span in spans.read(target)]

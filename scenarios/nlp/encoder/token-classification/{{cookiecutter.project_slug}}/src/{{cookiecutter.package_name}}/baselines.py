@@ -11,10 +11,10 @@ import numpy as np
 
 from .features import Features
 from .spans import BEGIN, INSIDE, OUTSIDE
-from .text import Span, tokens
+from .text import Span, tokens, words
 
 Array = np.ndarray[Any, Any]
-SURE = 6.0  # logit of a tag that a rule gives; the others have 0
+SURE, UNSURE = 6.0, 3.0  # logits of the tag that a rule gives, the latter for words that no training text had
 ENDS = {".", "!", "?"}
 
 
@@ -41,11 +41,13 @@ class Rules:
         """For each text (tokens, classes)."""
         found = []
         for text in texts:
-            words = tokens(text)
-            rows = np.zeros((len(words), len(self.classes)))
-            for row, tag in zip(rows, KINDS[self.kind][1](words, self.table, self._longest), strict=True):
+            found_words = tokens(text)
+            rows = np.zeros((len(found_words), len(self.classes)))
+            tags = KINDS[self.kind][1](found_words, self.table, self._longest)
+            for row, word, tag in zip(rows, found_words, tags, strict=True):
                 if tag in self._places:
-                    row[self._places[tag]] = SURE
+                    known = self.features.known_words.issuperset(words(word.text))
+                    row[self._places[tag]] = SURE if known else UNSURE
             found.append(rows)
         return found
 
@@ -73,23 +75,23 @@ def _count_spans(texts: Sequence[str], tags: Sequence[Sequence[str]]) -> dict[st
     """Each labelled piece of the training texts, in lower case, with its most frequent label."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for text, row in zip(texts, tags, strict=True):
-        words = [word.text.lower() for word in tokens(text)]
+        lower = [word.text.lower() for word in tokens(text)]
         starts = [place for place, tag in enumerate(row) if tag.startswith(BEGIN)]
         for start in starts:
             end = start + 1
             while end < len(row) and row[end].startswith(INSIDE):
                 end += 1
-            counts[" ".join(words[start:end])][row[start].removeprefix(BEGIN)] += 1
+            counts[" ".join(lower[start:end])][row[start].removeprefix(BEGIN)] += 1
     return _most_frequent(counts)
 
 
-def _find_spans(words: list[Span], table: dict[str, str], longest: int) -> list[str]:
+def _find_spans(found: list[Span], table: dict[str, str], longest: int) -> list[str]:
     """The longest known piece at each place."""
-    lower = [word.text.lower() for word in words]
-    tags = [OUTSIDE] * len(words)
+    lower = [word.text.lower() for word in found]
+    tags = [OUTSIDE] * len(found)
     start = 0
-    while start < len(words):
-        for end in range(min(len(words), start + longest), start, -1):
+    while start < len(found):
+        for end in range(min(len(found), start + longest), start, -1):
             label = table.get(" ".join(lower[start:end]))
             if label:
                 tags[start:end] = [BEGIN + label, *[INSIDE + label] * (end - start - 1)]
@@ -110,8 +112,8 @@ def _count_words(texts: Sequence[str], tags: Sequence[Sequence[str]]) -> dict[st
     return _most_frequent(counts)
 
 
-def _tag_words(words: list[Span], table: dict[str, str], longest: int) -> list[str]:
-    return [table.get(word.text.lower(), table[""]) for word in words]
+def _tag_words(found: list[Span], table: dict[str, str], longest: int) -> list[str]:
+    return [table.get(word.text.lower(), table[""]) for word in found]
 
 
 def _count_nothing(texts: Sequence[str], tags: Sequence[Sequence[str]]) -> dict[str, str]:
@@ -120,11 +122,11 @@ def _count_nothing(texts: Sequence[str], tags: Sequence[Sequence[str]]) -> dict[
     return {"": labels.most_common(1)[0][0]}
 
 
-def _split_after_marks(words: list[Span], table: dict[str, str], longest: int) -> list[str]:
+def _split_after_marks(found: list[Span], table: dict[str, str], longest: int) -> list[str]:
     """A sentence begins at the first token and after each . ! ?"""
     label = table[""]
-    begins = [True, *(one.text in ENDS and other.text not in ENDS for one, other in pairwise(words))]
-    return [(BEGIN if begin else INSIDE) + label for begin, _ in zip(begins, words, strict=False)]
+    begins = [True, *(one.text in ENDS and other.text not in ENDS for one, other in pairwise(found))]
+    return [(BEGIN if begin else INSIDE) + label for begin, _ in zip(begins, found, strict=False)]
 
 
 KINDS = {
