@@ -56,7 +56,7 @@ def test_the_search_never_looks_ahead(tables: Tables, monkeypatch: pytest.Monkey
 
 
 def test_senseless_settings_are_refused(tables: Tables) -> None:
-    with pytest.raises(Problem, match=r"'forest' does not exist.*linear"):
+    with pytest.raises(Problem, match=rf"'forest' does not exist.*{FAMILY}"):
         train.train(tables[0], "forest")
     with pytest.raises(Problem, match="at least 1"):
         train.train(tables[0], FAMILY, trials=0)

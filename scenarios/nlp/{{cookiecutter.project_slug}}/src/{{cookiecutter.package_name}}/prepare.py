@@ -18,7 +18,8 @@ def prepare(
     """The training, the test and the hard table. Columns that the contract does not name and
     texts without a label are left out."""
     contract = tables.for_target(contract, target)
-    labelled = (data.load(path, contract).dropna(subset=[target]) for path in (raw_data, hard_data))
+    labelled = [data.load(path, contract).dropna(subset=[target]) for path in (raw_data, hard_data)]
+    contract = tables.without_gaps(contract, labelled[0])
     frame, hard = (cleaned(rows.reset_index(drop=True), contract) for rows in labelled)
     version = tables.version(raw_data, hard_data)
     train, test = tables.split(frame, tables.time_column(contract), test_fraction)

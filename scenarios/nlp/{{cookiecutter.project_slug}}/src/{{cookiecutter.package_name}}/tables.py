@@ -23,7 +23,7 @@ class Table:
 
     @property
     def inputs(self) -> pd.DataFrame:
-        """What the model may see: (rows, features)."""
+        """What the model sees: (rows, features)."""
         return self.frame[self.contract.names("feature")]
 
     @property
@@ -77,6 +77,16 @@ def for_target(contract: Contract, target: str) -> Contract:
         name: column.model_copy(update={"role": "target"}) if name == target else column
         for name, column in contract.columns.items()
         if name == target or column.role != "target"
+    }
+    return contract.model_copy(update={"columns": columns})
+
+
+def without_gaps(contract: Contract, frame: pd.DataFrame) -> Contract:
+    """The contract without the features that some rows of `frame` lack: what a model reads is never missing."""
+    columns = {
+        name: column.model_copy(update={"nullable": False}) if column.role == "feature" else column
+        for name, column in contract.columns.items()
+        if column.role != "feature" or frame[name].notna().all()
     }
     return contract.model_copy(update={"columns": columns})
 
