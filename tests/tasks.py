@@ -51,6 +51,11 @@ ALL = [
         settings=["target=sentiment trials=1", "target=language trials=1", "family=transformer trials=1"],
         extras=["transformer", "hub"],
     ),
+    Task(
+        *("nlp", "text-generation", [f"tickets{part}.jsonl" for part in ("", "-hard", "-new")], "tickets"),
+        new="tickets-new.jsonl",
+        worse=["family=nearest"],
+    ),
 ]
 BY_NAME = {task.name: task for task in ALL}
 SCENARIOS: dict[str, list[str]] = {}
@@ -71,9 +76,10 @@ WORDS = {
     "pixel": ["cv"],
     "jpeg": ["cv"],
     "coco": ["cv"],
-    "tokenizer": ["nlp"],
+    "tokenizer": ["text-classification"],
     "tickets": ["nlp"],
     "naive_bayes": ["text-classification"],
+    "rouge": ["text-generation"],
     "onnx": ["cv", "nlp"],
     "mlops label": ["cv", "nlp"],
 }

@@ -30,8 +30,8 @@ DEFAULTS: dict[str, Any] = {
     "decoder_layers": 1,
     "heads": 4,
     "dropout": 0.1,
-    "learning_rate": 3e-3,
-    "epochs": 10,
+    "learning_rate": 4e-3,
+    "epochs": 8,
     "patience": 3,  # epochs without a better loss on the held-out texts, then it stops
     "hide": 0.4,  # share of the names that are made unknown while learning, so that it copies what it does not know
 }

@@ -123,25 +123,21 @@ class Model:
 def fit(
     train: Table, held_out: Table, family: str, parameters: dict[str, Any], seed: int, base_model: str = "scratch"
 ) -> Model:
-    """Fit one family with these hyper-parameters; `held_out` only tells a neural network when to stop.
-
-    Beside the text the model reads every other feature that no training row lacks, such as a question.
-    """
+    """Fit one family with these hyper-parameters; `held_out` only tells a neural network when to stop."""
     if family not in FAMILIES:
         raise Problem(f"family {family!r} does not exist: choose one of {', '.join(FAMILIES)}.")
-    if len(train.frame) < FEWEST:
-        raise Problem(f"{len(train.frame)} training texts have a target; there must be {FEWEST}: write more.")
-    readable = train.contract.names("feature")
-    names = [name for name in readable if name == TEXT or train.frame[name].notna().all()]
-    sources, held_sources = read(names, train.inputs), read(names, held_out.inputs)
-    answers, held_answers = (table.targets.iloc[:, 0].astype(str).tolist() for table in (train, held_out))
-    features = Features.fit([" ".join(parts) for parts in sources], seed)
     unknown = sorted(set(parameters) - set(OPTIONS) - set(DEFAULTS[family]))
     if unknown:
         offered = ", ".join([*OPTIONS, *DEFAULTS[family]])
         raise Problem(f"{unknown[0]!r} is no option of {family}: choose from {offered}.")
     options = Options(**{name: value for name, value in parameters.items() if name in OPTIONS})
     chosen = {name: value for name, value in parameters.items() if name not in OPTIONS}
+    if len(train.frame) < FEWEST:
+        raise Problem(f"{len(train.frame)} training texts have a target; there must be {FEWEST}: write more.")
+    names = train.contract.names("feature")
+    sources, held_sources = read(names, train.inputs), read(names, held_out.inputs)
+    answers, held_answers = (table.targets.iloc[:, 0].astype(str).tolist() for table in (train, held_out))
+    features = Features.fit([" ".join(parts) for parts in sources], seed)
     reader: Reader
     if family == "nearest":
         reader = nearest.Nearest.fit(features, sources, answers, {**nearest.DEFAULTS, **chosen})

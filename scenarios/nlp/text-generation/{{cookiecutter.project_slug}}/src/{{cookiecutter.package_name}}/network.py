@@ -194,7 +194,7 @@ def export(network: Network, folder: Path) -> tuple[bytes, bytes]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter warns about checks that only matter for other shapes
             torch.onnx.export(
-                Part(network, name),
+                Part(network, name).eval(),  # or the exporter leaves the network learning
                 example,
                 str(path),
                 input_names=list(inputs),

@@ -76,7 +76,7 @@ def search(step: Step, rows: int, start: int, end: int, options: Options) -> lis
             for number, candidate in enumerate(best[row]):
                 beam, word = divmod(int(candidate), words)
                 score = float(total[row, beam, word])
-                if score <= NEVER / 2 or free == width or len(done[row]) >= width:
+                if score <= NEVER / 2 or free == width:
                     break
                 line = old[row][beam]
                 if word == end:
@@ -86,9 +86,12 @@ def search(step: Step, rows: int, start: int, end: int, options: Options) -> lis
                 lines[row][free] = [*line, word]
                 chosen[row, free], scores[row, free], kept[row, free] = word, score, beam
                 free += 1
-            if len(done[row]) >= width:
-                scores[row] = NEVER
-        if all(len(found) >= width for found in done) or (scores <= NEVER / 2).all():
+            if len(done[row]) >= width:  # an answer that is still growing has to be better than those that ended
+                growing = [Found(line, scores[row, beam] / (place + 2)) for beam, line in enumerate(lines[row][:free])]
+                best_now = max((_compared(one, options) for one in growing), default=NEVER)
+                if width == 1 or best_now <= max(_compared(one, options) for one in done[row]):
+                    scores[row] = NEVER
+        if (scores <= NEVER / 2).all():
             break
         last, parents = chosen.ravel(), (kept + np.arange(rows)[:, None] * width).ravel()
     return [max(found, key=lambda one: _compared(one, options), default=Found([], NEVER)) for found in done]
@@ -96,7 +99,7 @@ def search(step: Step, rows: int, start: int, end: int, options: Options) -> lis
 
 def _compared(found: Found, options: Options) -> float:
     length = len(found.words) + 1
-    return found.mean * length / float(length) ** options.length_penalty
+    return float(found.mean * length / float(length) ** options.length_penalty)
 
 
 def repeated(line: list[int], most: int) -> list[int]:

@@ -131,8 +131,13 @@ class Vocabulary:
         return [*written, self._words[END]], [self._words[START], *read]
 
     def text(self, numbers: Iterable[int], source: Source) -> str:
-        """The text of numbers that a model wrote for this source."""
-        return join(source.extra[n - self.size] if n >= self.size else self.words[n] for n in numbers)
+        """The text of numbers that a model wrote for this source; words that would run together are kept apart."""
+        found: list[str] = []
+        for number in numbers:
+            word = source.extra[number - self.size] if number >= self.size else self.words[number]
+            together = bool(found) and found[-1][-1].isalnum() and word[0].isalnum()
+            found.append(" " * together + word)
+        return join(found)
 
     def again(self, number: int, source: Source) -> int:
         """How a number that was written is read when the next word is sought."""
