@@ -67,7 +67,6 @@ ALL = [
         *("nlp", "text-generation", [f"tickets{part}.jsonl" for part in ("", "-hard", "-new")], "tickets"),
         new="tickets-new.jsonl",
         worse=["family=nearest"],
-        settings=["target=translation family=nearest", "target=answer family=nearest"],
     ),
 ]
 BY_NAME = {task.name: task for task in ALL}
