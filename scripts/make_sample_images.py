@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[1] / "scenarios" / "cv" / "{{cookiecutter.project_slug}}"
-IMAGES, NEW_IMAGES = 2600, 500
+IMAGES, NEW_IMAGES = 2000, 500
 
 
 def load_generator() -> Any:
