@@ -58,7 +58,7 @@ def test_the_command_makes_a_new_version_of_the_data(
     before = raw.read_bytes()
     review(project, new)
     assert cli.main(["label", "export", "--format", "label-studio"]) == 0
-    assert "<View>" in (project / ".mlops" / "label" / "interface.xml").read_text(encoding="utf-8")
+    assert "<View>" in (project / ".mlops" / "label" / "to-label.xml").read_text(encoding="utf-8")
     assert cli.main(["label", "export", "--format", "azureml", "--count", "2", "--output", "out"]) == 0
     exported = project / "out" / "to-label.jsonl"
 

@@ -16,7 +16,7 @@ from .annotations import ID, Labelled, Record
 from .model import Model
 from .prepare import cleaned
 
-INTERFACE = "interface.xml"  # of Label Studio
+INTERFACE = "to-label.xml"  # of Label Studio
 FORMATS = tuple(labels.FORMATS)
 
 
