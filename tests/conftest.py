@@ -145,13 +145,13 @@ def install(folder: Path, requirements: list[str]) -> Environment:
     return Environment(python)
 
 
-def requirements_of(project: Path, *extras: str) -> list[str]:
-    """The dependencies that a generated project declares, with those extras, its training and development tools."""
+def requirements_of(project: Path, *extras: str, groups: bool = True) -> list[str]:
+    """The dependencies that a generated project declares, with those extras; the groups are for training and tests."""
     content = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
     optional = content["project"].get("optional-dependencies", {})
     chosen = [package for extra in extras for package in optional[extra]]
-    groups = [package for group in content["dependency-groups"].values() for package in group]
-    return [*content["project"]["dependencies"], *chosen, *groups]
+    more = [package for group in content["dependency-groups"].values() for package in group if groups]
+    return [*content["project"]["dependencies"], *chosen, *more]
 
 
 @pytest.fixture(scope="session")
@@ -164,5 +164,5 @@ def installed(shared: Path, baked: Callable[[str], Path]) -> Environment:
 @pytest.fixture(scope="session")
 def azure(shared: Path, baked: Callable[[str], Path]) -> Environment:
     """An environment with the Azure SDK, for what Azure ML itself says of the YAML."""
-    needed = {one for task in ALL for one in requirements_of(baked(task.name), "azure")} | {"torch==2.13.0"}
+    needed = {one for task in ALL for one in requirements_of(baked(task.name), "azure", groups=False)}
     return install(shared / "azure", sorted(needed))
