@@ -8,8 +8,8 @@ import pytest
 from mlops_runtime.config import Shared, load_shared
 from mlops_runtime.contract import Contract
 
-from .quick import FAMILY
-from {{ cookiecutter.package_name }} import data, evaluate, model, synthetic
+from .quick import FAMILY, FEWER
+from {{ cookiecutter.package_name }} import bias, data, evaluate, model, synthetic
 from {{ cookiecutter.package_name }}.prepare import prepare
 from {{ cookiecutter.package_name }}.tables import Table
 
@@ -18,8 +18,10 @@ Tables = tuple[Table, Table, Table]
 
 
 @pytest.fixture(autouse=True)
-def _quick_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quick_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "RESAMPLES", 20)
+    for name, count in FEWER.items():
+        monkeypatch.setattr(bias, name, count)
 
 
 @pytest.fixture(scope="session")

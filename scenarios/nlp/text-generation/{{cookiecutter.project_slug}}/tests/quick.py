@@ -4,8 +4,14 @@ import numpy as np
 import pandas as pd
 
 FAMILY = "nearest"  # learns in no time
+FEWER: dict[str, int] = {"TEXTS": 4}  # that bias.py tries, by the name that it has there
 
 
 def damaged(targets: "pd.Series[str]") -> "pd.Series[str]":
     """The targets dealt out anew: nobody can predict those."""
     return pd.Series(np.random.default_rng(0).permutation(targets.to_numpy()), targets.index)
+
+
+def as_azureml(target: str) -> str:
+    """A target of the data file as Azure ML data labelling writes it."""
+    return target

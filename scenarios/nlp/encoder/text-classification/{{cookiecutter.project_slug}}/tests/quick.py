@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 FAMILY = "linear"  # learns in no time
+FEWER: dict[str, int] = {}  # that bias.py tries, by the name that it has there
 
 
 def damaged(targets: "pd.Series[str]") -> "pd.Series[str]":

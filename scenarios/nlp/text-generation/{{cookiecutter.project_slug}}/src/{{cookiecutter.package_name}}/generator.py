@@ -31,7 +31,7 @@ DEFAULTS: dict[str, Any] = {
     "heads": 4,
     "dropout": 0.1,
     "learning_rate": 4e-3,
-    "epochs": 8,
+    "epochs": 6,
     "patience": 3,  # epochs without a better loss on the held-out texts, then it stops
     "hide": 0.4,  # share of the names that are made unknown while learning, so that it copies what it does not know
 }
@@ -153,7 +153,7 @@ def fit(
         torch.manual_seed(seed)
         longest = MOST_READ, options.max_new_tokens + 1
         network = Network(vocabulary.readable, vocabulary.size, longest, chosen).to(device)
-        optimizer = torch.optim.AdamW(network.parameters(), chosen["learning_rate"], weight_decay=0.01)
+        optimizer = torch.optim.AdamW(network.parameters(), chosen["learning_rate"], weight_decay=0.01, fused=True)
         steps = chosen["epochs"] * math.ceil(len(train.targets) / BATCH)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, chosen["learning_rate"], steps, pct_start=0.15)
         order = np.random.default_rng(seed)
