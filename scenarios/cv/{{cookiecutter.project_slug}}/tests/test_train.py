@@ -73,7 +73,7 @@ def test_an_interrupted_training_goes_on(
 
 
 def test_two_processes_give_the_same(few: data.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After few steps: what a single ReLU changes grows with every further one. This process is the first of the two."""
+    """After few steps: what a single ReLU changes grows with each further one. This process is one of the two."""
     expected = outputs(train.train(few, SIZE, ONCE, tmp_path)[0], few)
     few.save(tmp_path / "data")
     names = {"image-size": SIZE, "epochs": ONCE.epochs, "batch-size": ONCE.batch_size, "processes": 2,
@@ -97,7 +97,7 @@ def test_two_processes_give_the_same(few: data.Table, tmp_path: Path, monkeypatc
     np.testing.assert_allclose(found, expected, atol=TOLERANCE)
 
     batches = fitting._batches
-    monkeypatch.setattr(fitting, "_batches", lambda *given: batches(*given[:3], 0, 2))
+    monkeypatch.setattr(fitting, "_batches", lambda all_, settings, epoch, *_: batches(all_, settings, epoch, 0, 2))
     alone = outputs(train.train(few, SIZE, ONCE, tmp_path)[0], few)
     assert np.abs(alone - expected).max() > 5 * TOLERANCE, "one share of the batches gives something else"
 
