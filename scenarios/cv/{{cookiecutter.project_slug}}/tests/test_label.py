@@ -1,19 +1,23 @@
 """Images go to people and come back as training data."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from mlops_runtime import cli
 from mlops_runtime.commands import label
 from mlops_runtime.contract import Contract
 from mlops_runtime.errors import Problem
 
-from .conftest import Tables
+from .conftest import ROOT, Tables
 from {{ cookiecutter.package_name }} import annotations, answers, data, embeddings, images, labelling, masks, model, review
+from {{cookiecutter.package_name}}.prepare import prepare
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +78,7 @@ def labelled(kind: str, folder: Path, truth: dict[str, dict[str, Any]]) -> str:
 
 @pytest.mark.parametrize("kind", annotations.WRITERS)
 def test_there_and_back(kind: str, scored: pd.DataFrame, contract: Contract, raw: Path, tmp_path: Path) -> None:
-    chosen = labelling.export(scored, tmp_path, kind, 12)
+    chosen = labelling.export(scored, tmp_path, kind, 12, contract)
     assert len(chosen) == 12 == len(list((tmp_path / "images").iterdir()))
     truth = truths(raw)
     (tmp_path / "back").write_text(labelled(kind, tmp_path, truth), encoding="utf-8")
@@ -101,17 +105,68 @@ def test_there_and_back(kind: str, scored: pd.DataFrame, contract: Contract, raw
     assert all(f"it has {answers.TARGET} already, in labelled-001.parquet" in fault for fault in faults)
 
 
-def test_a_second_export_replaces_the_first(scored: pd.DataFrame, tmp_path: Path) -> None:
-    labelling.export(scored, tmp_path, "coco", 8)
+def test_the_next_training_has_what_people_said(
+    scored: pd.DataFrame,
+    contract: Contract,
+    raw: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """From the review file of monitoring through Label Studio, where one image stays without an answer."""
+    for name in ("config", "mlops", "src"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "data" / "images").mkdir(parents=True)
+    shutil.copy(ROOT / "data" / "contract.yml", tmp_path / "data")
+    known = pd.read_parquet(raw / "images.parquet")
+    known = known[~known["image_id"].isin(scored["image_id"])].head(150)
+    known.to_parquet(tmp_path / "data" / "images" / "images.parquet")
+    (tmp_path / ".mlops" / "monitor").mkdir(parents=True)
+    review.find(scored).to_parquet(tmp_path / ".mlops" / "monitor" / "review.parquet")
+    monkeypatch.chdir(tmp_path)
+    first = prepare(tmp_path / "data" / "images", contract, 0.3, "none")
+
+    options = ["--format", "label-studio"]
+    assert cli.main(["label", "export", *options, "--count", "5"]) == 0
+    interface = ElementTree.parse(tmp_path / ".mlops" / "label" / "to-label.xml").getroot()
+    assert [one.get("value") for one in interface[1]] == data.classes(contract)
+    shown: list[Any] = json.loads((tmp_path / ".mlops" / "label" / "to-label.json").read_text(encoding="utf-8"))
+    for task in shown:
+        (suggestion,) = task["predictions"]
+        names = [(one["from_name"], one["to_name"]) for one in suggestion["result"]]
+        assert set(names) <= {(interface[1].get("name"), interface[0].get("name"))}
+        (said,) = annotations.from_label_studio(json.dumps([{**task, "annotations": [suggestion]}])).items
+        answer = scored.set_index("image_id")["prediction"][said.image_id]
+        assert answer == (said.label if said.regions is None else masks.dump(said.regions))
+
+    done = json.loads(labelled("label-studio", tmp_path / ".mlops" / "label", truths(raw)))
+    done[0] = {**shown[0], "annotations": []}  # nobody has answered, so what the model says is no label
+    (tmp_path / "back.json").write_text(json.dumps(done), encoding="utf-8")
+    assert cli.main(["label", "import", str(tmp_path / "back.json"), *options]) == 1
+    printed = capsys.readouterr().out
+    assert "4 label" in printed
+    assert printed.count("it has no label") == 1
+
+    second = prepare(tmp_path / "data" / "images", contract, 0.3, "none")
+    assert second[0].version != first[0].version
+    before, after = (pd.concat([part.frame for part in parts]).set_index("image_id") for parts in (first, second))
+    new = after.loc[after.index.difference(before.index), answers.TARGET]
+    people = pd.read_parquet(raw / "images.parquet").set_index("image_id")[answers.TARGET]
+    assert new.to_dict() == {task["data"]["image_id"]: people[task["data"]["image_id"]] for task in done[1:]}
+
+
+def test_a_second_export_replaces_the_first(scored: pd.DataFrame, contract: Contract, tmp_path: Path) -> None:
+    labelling.export(scored, tmp_path, "coco", 8, contract)
     (tmp_path / "notes.txt").write_text("by a person", encoding="utf-8")
-    again = labelling.export(scored, tmp_path, "azureml", 3)
+    labelling.export(scored, tmp_path, "label-studio", 2, contract)
+    again = labelling.export(scored, tmp_path, "azureml", 3, contract)
     names = {labelling.file_name(*row) for row in zip(again["image_id"], again["image"], strict=True)}
     assert {path.name for path in (tmp_path / "images").iterdir()} == names
     assert {path.name for path in tmp_path.iterdir()} == {"images", "chosen.parquet", "to-label.jsonl", "notes.txt"}
 
 
-def test_what_is_wrong_is_said(scored: pd.DataFrame, raw: Path, tmp_path: Path) -> None:
-    chosen = labelling.export(scored, tmp_path, "label-studio", 3)
+def test_what_is_wrong_is_said(scored: pd.DataFrame, contract: Contract, raw: Path, tmp_path: Path) -> None:
+    chosen = labelling.export(scored, tmp_path, "label-studio", 3, contract)
     tasks: list[Any] = json.loads((tmp_path / "to-label.json").read_text(encoding="utf-8"))
     assert images.unpack(tasks[0]["data"]["image"].partition(",")[2]) == chosen["image"][0]
     truth = truths(raw)
@@ -126,16 +181,16 @@ def test_what_is_wrong_is_said(scored: pd.DataFrame, raw: Path, tmp_path: Path) 
     first, second, third = chosen["image_id"]
     assert added["image_id"].tolist() == [first]
     assert any(fault.startswith(f"{second}: it") and ("conflict" in fault or "differ" in fault) for fault in faults)
-    assert f"{third}: it has no {answers.TARGET}" in faults
+    assert f"{third}: it has no label" in faults
     assert "stranger: it is not one of the exported images" in faults
 
 
-def test_senseless_exports_are_refused(scored: pd.DataFrame, tmp_path: Path) -> None:
+def test_senseless_exports_are_refused(scored: pd.DataFrame, contract: Contract, tmp_path: Path) -> None:
     with pytest.raises(Problem, match="at least 1"):
-        labelling.export(scored, tmp_path, "coco", 0)
+        labelling.export(scored, tmp_path, "coco", 0, contract)
     with pytest.raises(Problem, match="no column image_id"):
-        labelling.export(scored.drop(columns="image_id"), tmp_path, "coco", 1)
+        labelling.export(scored.drop(columns="image_id"), tmp_path, "coco", 1, contract)
     with pytest.raises(Problem, match="no image to label"):
-        labelling.export(scored.assign(confidence=0.99, novelty=0.0), tmp_path, "coco", 1)
+        labelling.export(scored.assign(confidence=0.99, novelty=0.0), tmp_path, "coco", 1, contract)
     with pytest.raises(Problem, match="holds no export"):
         labelling.take(tmp_path / "x", "coco", tmp_path / "nowhere", tmp_path)

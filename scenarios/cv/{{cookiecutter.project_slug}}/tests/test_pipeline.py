@@ -38,9 +38,22 @@ def hopeless(tables: Tables, tmp_path_factory: pytest.TempPathFactory) -> model.
     return train.train(random, SIZE, Settings(1, 32, 1e-6, 1), tmp_path_factory.mktemp("hopeless"))[0]
 
 
-def test_evaluation(fitted: model.Model, tables: Tables, settings: Shared) -> None:
-    _, test, hard = tables
-    found, prediction = evaluate.evaluate(fitted, test, hard, settings)
+@pytest.fixture(scope="module")
+def few(tables: Tables) -> tuple[data.Table, data.Table]:
+    """Some of the test images and some of the held-out background."""
+    return replace(tables[1], frame=tables[1].frame.head(60)), replace(tables[2], frame=tables[2].frame.head(20))
+
+
+@pytest.fixture(scope="module")
+def evaluated(fitted: model.Model, tables: Tables, settings: Shared) -> tuple[evaluate.Evaluation, pd.DataFrame]:
+    """What is found about the fitted model."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate, "RESAMPLES", 20)
+        return evaluate.evaluate(fitted, *tables[1:], settings)
+
+
+def test_evaluation(evaluated: tuple[evaluate.Evaluation, pd.DataFrame], tables: Tables) -> None:
+    test, (found, prediction) = tables[1], evaluated
     assert len(prediction) == len(test.frame)
     assert found.verdict.passed
     for name in (METRIC, f"hard_{METRIC}"):
@@ -52,16 +65,18 @@ def test_evaluation(fitted: model.Model, tables: Tables, settings: Shared) -> No
     assert first[METRIC] == found.metrics.set_index("metric")["value"][METRIC]
 
 
-def test_weak_metric_is_refused(fitted: model.Model, tables: Tables, settings: Shared) -> None:
+def test_weak_metric_is_refused(fitted: model.Model, few: tuple[data.Table, data.Table], settings: Shared) -> None:
     strict = settings.gates.model_validate({**settings.gates.model_dump(), "metrics": {f"hard_{METRIC}": {"min": 2}}})
-    found, _ = evaluate.evaluate(fitted, *tables[1:], settings.model_copy(update={"gates": strict}))
+    found, _ = evaluate.evaluate(fitted, *few, settings.model_copy(update={"gates": strict}))
     assert f"hard_{METRIC}" in found.verdict.refusals[0]
 
 
-def test_damaged_cohort_is_found(fitted: model.Model, tables: Tables, settings: Shared) -> None:
+def test_damaged_cohort_is_found(
+    evaluated: tuple[evaluate.Evaluation, pd.DataFrame], fitted: model.Model, tables: Tables, settings: Shared
+) -> None:
     _, test, hard = tables
     broken = damaged(test, test.frame["background"] == "plain")
-    found = [evaluate.evaluate(fitted, table, hard, settings)[0] for table in (test, broken)]
+    found = evaluated[0], evaluate.evaluate(fitted, broken, hard, settings)[0]
     before, after = (next(g.value for g in one.verdict.gates if g.name == "cohorts:background") for one in found)
     assert before is not None
     assert after is not None
@@ -79,10 +94,12 @@ def test_champion_is_compared_on_the_same_images(
     assert [gate.name for gate in worse.verdict.gates if not gate.passed] == ["champion"]
 
 
-def test_champion_of_other_classes_is_refused(fitted: model.Model, tables: Tables, settings: Shared) -> None:
+def test_champion_of_other_classes_is_refused(
+    fitted: model.Model, few: tuple[data.Table, data.Table], settings: Shared
+) -> None:
     other = replace(fitted, facts=replace(fitted.facts, classes=["cat", "dog", "fox", "owl"]))
     with pytest.raises(Problem, match=r"version 4, knows the classes cat.*champion to none"):
-        evaluate.evaluate(fitted, *tables[1:], settings, ("4", other))
+        evaluate.evaluate(fitted, *few, settings, ("4", other))
 
 
 @pytest.mark.parametrize(
@@ -94,12 +111,12 @@ def test_champion_of_other_classes_is_refused(fitted: model.Model, tables: Table
     ],
 )
 def test_senseless_cohorts_are_refused(
-    change: dict[str, object], message: str, fitted: model.Model, tables: Tables, settings: Shared
+    change: dict[str, object], message: str, fitted: model.Model, few: tuple[data.Table, data.Table], settings: Shared
 ) -> None:
     cohorts = CohortGate.model_validate({**settings.gates.cohorts.model_dump(), **change})
     gates = settings.gates.model_copy(update={"cohorts": cohorts})
     with pytest.raises(Problem, match=message):
-        evaluate.evaluate(fitted, *tables[1:], settings.model_copy(update={"gates": gates}))
+        evaluate.evaluate(fitted, *few, settings.model_copy(update={"gates": gates}))
 
 
 def test_steps_run_one_after_the_other(

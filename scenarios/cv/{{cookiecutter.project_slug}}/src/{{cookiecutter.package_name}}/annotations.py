@@ -6,6 +6,7 @@ Every reader returns what it understood and, apart, what it did not: missing and
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class Item:
     label: str | None = None  # of the whole image; where there are regions, the one that all of them have
     regions: list[masks.Region] | None = None  # None: nobody has said; empty: nothing is there
     content: bytes = b""  # the file; empty where only the truth travels
+    suggested: bool = False  # label and regions are what the model says; only Label Studio shows that
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def common(regions: Iterable[masks.Region]) -> str | None:
 
 
 def to_label_studio(items: Sequence[Item]) -> str:
-    """Label Studio's tasks as JSON, the images inside; known labels and masks are shown as annotations."""
+    """Label Studio's tasks as JSON, the images inside; labels are annotations, or predictions where suggested."""
     tasks = []
     for number, item in enumerate(items, 1):
         source = f"data:{images.media_type(item.content)};base64,{images.pack(item.content)}" if item.content else ""
@@ -137,9 +139,20 @@ def to_label_studio(items: Sequence[Item]) -> str:
             value = {"choices": [item.label]}
             choice = {"from_name": CHOICE, "to_name": PICTURE, "type": "choices", "value": value}
             results = [{"id": f"choice{number}", **choice}]
-        said = bool(item.label) or item.regions is not None
-        tasks.append({"id": number, "data": data, "annotations": [{"result": results}] if said else []})
+        said = [{"result": results}] if item.label or item.regions is not None else []
+        kinds = {"annotations": [], "predictions": said} if item.suggested else {"annotations": said}
+        tasks.append({"id": number, "data": data, **kinds})
     return json.dumps(tasks, ensure_ascii=False)
+
+
+def interface(labels: Sequence[str], with_masks: bool) -> str:
+    """The labelling interface for Label Studio's project settings: brushes, or a choice for the whole image."""
+    kind, name, option = ("BrushLabels", BRUSH, "Label") if with_masks else ("Choices", CHOICE, "Choice")
+    options = "\n".join(f'    <{option} value="{escape(label)}"/>' for label in labels)
+    return (
+        f'<View>\n  <Image name="{PICTURE}" value="$image"/>\n'
+        f'  <{kind} name="{name}" toName="{PICTURE}">\n{options}\n  </{kind}>\n</View>\n'
+    )
 
 
 def from_label_studio(text: str) -> Labels:

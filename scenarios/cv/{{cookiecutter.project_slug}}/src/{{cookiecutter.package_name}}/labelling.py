@@ -1,15 +1,18 @@
 """The human in the loop: which images go to people, and what becomes of their labels. Behind `mlops label`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
+from mlops_runtime.contract import Contract
 from mlops_runtime.errors import Problem
 
 from . import annotations, answers, data, images, masks, review
 
 IMAGES = "images"  # subfolder of an export
 CHOSEN = "chosen.parquet"  # the images of an export, for the way back
+INTERFACE = "to-label.xml"  # of Label Studio
 
 
 def file(kind: str) -> str:
@@ -17,8 +20,10 @@ def file(kind: str) -> str:
     return f"to-label{annotations.SUFFIXES[kind]}"
 
 
-def export(scored: pd.DataFrame, folder: Path, kind: str, count: int) -> pd.DataFrame:
+def export(scored: pd.DataFrame, folder: Path, kind: str, count: int, contract: Contract) -> pd.DataFrame:
     """Choose `count` images and write them with the labelling tool's file; returns them.
+
+    For Label Studio the model's answers go with them, and the labelling interface with the contract's classes.
 
     `scored` has the columns image_id and image and the model's outputs, or is what `review.find` returned.
     """
@@ -35,16 +40,22 @@ def export(scored: pd.DataFrame, folder: Path, kind: str, count: int) -> pd.Data
         old.unlink(missing_ok=True)
     (folder / IMAGES).mkdir(parents=True, exist_ok=True)
     items = []
-    for identifier, value in zip(chosen[data.ID], chosen[data.IMAGE], strict=True):
+    for identifier, value, answer in zip(chosen[data.ID], chosen[data.IMAGE], chosen["prediction"], strict=True):
         content = images.unpack(value)
         picture = images.read(content)
-        items.append(annotations.Item(str(identifier), picture.width, picture.height, content=content))
+        label, regions = answers.as_truth(answer, picture.height, picture.width)
+        facts = str(identifier), picture.width, picture.height
+        items.append(annotations.Item(*facts, label, regions, content, suggested=True))
         name = file_name(str(identifier), content)
         (folder / IMAGES / name).write_bytes(content)
     kept = pd.DataFrame({data.ID: [item.image_id for item in items], data.IMAGE: [item.content for item in items]})
     kept.to_parquet(folder / CHOSEN, index=False)
-    text = annotations.WRITERS[kind]([_renamed(item) for item in items] if kind != "label-studio" else items)
-    (folder / file(kind)).write_text(text, encoding="utf-8", newline="\n")
+    if kind == "label-studio":
+        interface = annotations.interface(data.classes(contract), with_masks=answers.TARGET == data.REGIONS)
+        (folder / INTERFACE).write_text(interface, encoding="utf-8", newline="\n")
+    else:
+        items = [_bare(item) for item in items]
+    (folder / file(kind)).write_text(annotations.WRITERS[kind](items), encoding="utf-8", newline="\n")
     return chosen
 
 
@@ -54,14 +65,14 @@ def exported(folder: Path) -> list[Path]:
         return []
     chosen = pd.read_parquet(folder / CHOSEN)
     names = map(file_name, chosen[data.ID], chosen[data.IMAGE])
-    tools = {folder / file(kind) for kind in annotations.WRITERS}
+    tools = {folder / INTERFACE, *(folder / file(kind) for kind in annotations.WRITERS)}
     return [*(folder / IMAGES / name for name in names), *sorted(tools), folder / CHOSEN]
 
 
-def _renamed(item: annotations.Item) -> annotations.Item:
-    """With the name of its file in place of its id."""
+def _bare(item: annotations.Item) -> annotations.Item:
+    """With the name of its file in place of its id, and without what the model says."""
     name = f"{IMAGES}/{file_name(item.image_id, item.content)}"
-    return annotations.Item(name, item.width, item.height, item.label, item.regions)
+    return replace(item, image_id=name, label=None, regions=None)
 
 
 def file_name(identifier: str, content: bytes) -> str:
@@ -97,7 +108,7 @@ def take(path: Path, kind: str, folder: Path, existing: Path) -> tuple[pd.DataFr
         regions = masks.dump(found.regions) if found and found.regions is not None else None
         row = {data.ID: name, data.IMAGE: content, data.LABEL: found.label if found else None, data.REGIONS: regions}
         if row[answers.TARGET] is None:
-            faults.append(f"{name}: it has no {answers.TARGET}")
+            faults.append(f"{name}: it has no label")
         elif name in before:
             faults.append(f"{name}: it has {answers.TARGET} already, in {before[name]}")
         else:

@@ -122,7 +122,7 @@ def _embedding_signal(before: pd.DataFrame, now: pd.DataFrame) -> Signal:
     parts = [frame[columns].dropna().to_numpy(float) for frame in (before, now)]
     if min(map(len, parts)) < GROUP_IMAGES:
         return Signal("embedding_drift", None, f"fewer than {GROUP_IMAGES} images have embeddings")
-    value, by_chance = embeddings.separation(*parts, drift.FALSE_ALARMS)
+    value, by_chance = embeddings.separation(parts[0], parts[1], drift.FALSE_ALARMS)
     if value <= by_chance:
         return Signal("embedding_drift", 0.0, "the images cannot be told from those before by more than chance")
     pairs = f"{(value + 1) / 2:.0%} of the pairs of one image then and one now"

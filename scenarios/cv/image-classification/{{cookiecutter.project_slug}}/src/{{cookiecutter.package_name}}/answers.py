@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from . import data
+from . import data, masks
 
 Array = np.ndarray[Any, Any]
 TARGET = data.LABEL  # the column with the truth
@@ -18,6 +18,11 @@ def columns(classes: list[str]) -> list[str]:
 def watched(classes: list[str]) -> list[str]:
     """The output columns whose drift is monitored."""
     return ["prediction", "confidence"]
+
+
+def as_truth(prediction: str, height: int, width: int) -> tuple[str | None, list[masks.Region] | None]:
+    """A prediction for an image as a person would say it: the label of the whole image and the masks."""
+    return prediction, None
 
 
 def read(probabilities: Array, classes: list[str]) -> dict[str, Array]:

@@ -30,6 +30,12 @@ def _shares(classes: list[str]) -> list[str]:
     return [f"share_{name}" for name in classes]
 
 
+def as_truth(prediction: str, height: int, width: int) -> tuple[str | None, list[masks.Region] | None]:
+    """A prediction for an image as a person would say it: the label of the whole image and the masks."""
+    found = [masks.Region(one.label, masks.stretch(one.mask, height, width)) for one in masks.load(prediction)]
+    return None, [one for one in found if one.mask.any()]
+
+
 def read(probabilities: Array, classes: list[str]) -> dict[str, Array]:
     """The network's output, (images, 1 + classes, size, size), of which the first is that nothing is there.
 

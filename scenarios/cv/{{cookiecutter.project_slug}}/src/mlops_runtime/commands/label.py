@@ -30,21 +30,25 @@ def run(args: argparse.Namespace) -> int:
     """Export or import: 0 done, 1 imported, but some labels are missing or conflict."""
     import importlib
 
-    from mlops_runtime import config
+    from mlops_runtime import config, pipeline
+    from mlops_runtime.commands.run import TRAINING
+    from mlops_runtime.contract import Contract
 
     settings = config.load()
+    inputs = pipeline.load(settings.root / TRAINING).inputs
     labelling: Any = importlib.import_module(f"{settings.project.package}.labelling")
     folder: Path = (args.output if args.action == "export" else args.exported) or settings.root / ".mlops" / "label"
     if args.action == "export":
         before = labelling.exported(folder)
-        images = labelling.export(candidates(settings, args.data), folder, args.format, args.count)
+        contract = Contract.load(Path(str(inputs["contract"])))
+        images = labelling.export(candidates(settings, args.data), folder, args.format, args.count, contract)
         if before:
             print(f"The export that was in {folder} is replaced: its labels can no longer be imported.")
         print(f"{len(images):,} images to label in {folder}; give your labelling tool {labelling.file(args.format)}")
         return 0
     if not args.file.is_file():
         raise Problem(f"{args.file} does not exist or is not a file.")
-    data = training_data(settings.root)
+    data = training_data(Path(str(inputs["raw_data"])))
     added, faults = labelling.take(args.file, args.format, folder, data)
     for fault in faults:
         print(f"  {fault}")
@@ -82,12 +86,8 @@ def candidates(settings: Any, data: Path | None) -> Any:
     return frame.drop(columns=list(predictions), errors="ignore").join(predictions)
 
 
-def training_data(root: Path) -> Path:
+def training_data(folder: Path) -> Path:
     """The folder that the training pipeline reads; Problem when a file cannot be added to it."""
-    from mlops_runtime import pipeline
-    from mlops_runtime.commands.run import TRAINING
-
-    folder = Path(str(pipeline.load(root / TRAINING).inputs["raw_data"]))
     if not folder.is_dir() or not any(folder.glob("*.parquet")):
         raise Problem(f"{folder} is no folder of Parquet files, so labels cannot be added there as one more.")
     return folder
