@@ -63,6 +63,13 @@ def test_senseless_settings_are_refused(tables: Tables) -> None:
         train.train(tables[0], FAMILY, trials=0)
 
 
+def test_options_are_read_as_what_they_are() -> None:
+    read = train.read_options("epochs=3, learning_rate=4e-3,name=one, twice=true,")
+    assert read == {"epochs": 3, "learning_rate": 0.004, "name": "one", "twice": True}
+    with pytest.raises(Problem, match="'width' has no value"):
+        train.read_options("width=")
+
+
 def test_evaluation(fitted: model.Model, tables: Tables, settings: Shared) -> None:
     found, prediction = evaluate.evaluate(fitted, tables[1], tables[2], settings)
     assert len(prediction) == len(tables[1].frame)
