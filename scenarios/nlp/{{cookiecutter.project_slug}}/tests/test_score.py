@@ -145,7 +145,7 @@ def test_a_request_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPat
     texts = np.array(["Where is it?"] * (2 * score.BATCH + 1), dtype=object)
     assert score.predict({"text": texts})["text"].tolist() == texts.tolist()
     monkeypatch.setattr(score, "MAX_SECONDS", 0.01)
-    with pytest.raises(serving.Rejected, match="longer than 0.01 seconds"):
+    with pytest.raises(serving.Rejected, match=r"longer than 0\.01 seconds"):
         score.predict({"text": texts})
     assert asked == [score.BATCH, score.BATCH, 1, score.BATCH]
 
