@@ -52,10 +52,11 @@ def read_options(text: str) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
+    found = yaml.safe_load(text)
     try:
-        return float(text) if "e" in text else yaml.safe_load(text)  # YAML reads 4e-3 as a word
+        return float(found) if isinstance(found, str) else found  # YAML takes 4e-3 for a word
     except ValueError:
-        return yaml.safe_load(text)
+        return found
 
 
 def train(
