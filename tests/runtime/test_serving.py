@@ -325,6 +325,17 @@ def test_only_what_may_be_kept_is_collected(tmp_path: Path) -> None:
     assert kept["outputs"] == {"label": ["anna", "olga"]}
 
 
+def test_a_model_may_refuse(tmp_path: Path) -> None:
+    def predict(columns: dict[str, Any]) -> dict[str, Any]:
+        raise serving.Rejected(413, "too much work")
+
+    service = serving.Service(INPUTS, predict, 100, 1000, FileCollector(tmp_path))
+    with flask.Flask("test").test_request_context(method="POST", data=rows({"note": "Anna"})):
+        answer = service.respond(flask.request)
+    assert (answer.status_code, "too much work" in answer.get_data(as_text=True)) == (413, True)
+    assert [one["status"] for one in load_collected(tmp_path, "").refused] == [413]
+
+
 def test_lines_of_many_writers_stay_whole(tmp_path: Path) -> None:
     collector = FileCollector(tmp_path)
 

@@ -125,6 +125,8 @@ class Service:
     ) -> None:
         """`predict` gets the columns of a request as `arrays` makes them and returns one array per output column.
 
+        It may raise Rejected.
+
         `keep` gets the columns of a request and of its answer by name and returns them as they may be collected, for
         example without personal data.
         """
@@ -149,10 +151,11 @@ class Service:
                 raise Rejected(405, f"use POST, not {request.method}")
             columns, rows = read_columns(parse(read_body(request, self.max_bytes)), self.max_rows)
             self.check(columns, rows)
+            predicted = self.predict(self.arrays(columns, rows))
         except Rejected as refusal:
             self.collector.refused(number, refusal.status, refusal.reasons)
             return refusal.response()
-        outputs = {name: values.tolist() for name, values in self.predict(self.arrays(columns, rows)).items()}
+        outputs = {name: values.tolist() for name, values in predicted.items()}
         self._collect(number, columns, rows, outputs)
         answers = zip(*outputs.values(), strict=True)
         return {"predictions": [dict(zip(outputs, values, strict=True)) for values in answers]}

@@ -18,6 +18,12 @@ def test_sample_keeps_the_contract(name: str, contract: Contract) -> None:
     assert list(frame.columns) == list(contract.columns)
 
 
+@pytest.fixture(scope="module")
+def frame(raw: Path, contract: Contract) -> pd.DataFrame:
+    """A table that keeps the contract."""
+    return data.load(raw, contract)
+
+
 @pytest.mark.parametrize(
     ("column", "value", "rule"),
     [
@@ -30,8 +36,7 @@ def test_sample_keeps_the_contract(name: str, contract: Contract) -> None:
         ("text", None, "must not be null"),
     ],
 )
-def test_fault_is_named(column: str, value: object, rule: str, raw: Path, contract: Contract) -> None:
-    frame = data.load(raw, contract)
+def test_fault_is_named(column: str, value: object, rule: str, frame: pd.DataFrame, contract: Contract) -> None:
     values = frame[column].astype(object)
     values.iloc[0] = value
     with pytest.raises(ContractError) as caught:

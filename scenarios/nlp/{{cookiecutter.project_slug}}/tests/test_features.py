@@ -13,6 +13,11 @@ def test_terms() -> None:
     assert {"no", "tea", "no tea", "#_no", "#no_", "#_no_", "#_te", "#tea", "#ea_", "#_tea", "#tea_"} == set(found)
 
 
+def test_neighbours_are_those_in_a_sentence() -> None:
+    pairs = {term for term in terms("No parcel yet. Refund me, Dr. Berg!") if " " in term}
+    assert pairs == {"no parcel", "parcel yet", "refund me", "me dr", "dr berg"}
+
+
 def test_features_survive_saving(tables: Tables, tmp_path: Path) -> None:
     texts = tables[0].frame["text"].tolist()
     features = Features.fit(texts, seed=0)

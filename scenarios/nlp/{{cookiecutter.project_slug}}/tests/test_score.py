@@ -3,10 +3,12 @@
 import http.client
 import json
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -125,6 +127,27 @@ def test_malformed_bodies_are_refused(port: int, body: bytes) -> None:
 def test_too_much_at_once_is_refused(port: int) -> None:
     assert ask(port, {"input_data": [{"text": "Where is it?"}] * (score.MAX_ROWS + 1)})[0] == 413
     assert ask(port, {"input_data": [{"text": "a" * score.MAX_BYTES}]})[0] == 413
+    status, answer = ask(port, {"input_data": [{"text": "a" * 4000}] * (score.MAX_CHARACTERS // 4000 + 1)})
+    assert status == 413
+    assert "204,000 characters are too many" in answer["message"]
+
+
+def test_a_request_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Slow:
+        def predict_columns(self, columns: dict[str, Any]) -> dict[str, Any]:
+            asked.append(len(columns["text"]))
+            time.sleep(0.1)
+            return columns
+
+    monkeypatch.setattr(score, "fitted", Slow(), raising=False)
+    texts = np.array(["Where is it?"] * (2 * score.BATCH + 1), dtype=object)
+    assert score.predict({"text": texts})["text"].tolist() == texts.tolist()
+    monkeypatch.setattr(score, "MAX_SECONDS", 0.01)
+    with pytest.raises(serving.Rejected, match=r"longer than 0\.01 seconds"):
+        score.predict({"text": texts})
+    assert asked == [score.BATCH, score.BATCH, 1, score.BATCH]
 
 
 @pytest.mark.parametrize("text", ["你好，我的包裹在哪里？", "\x00\x00\x00", "😀😀😀", "a" * 4000, "¿¿¿ ??? !!!"])

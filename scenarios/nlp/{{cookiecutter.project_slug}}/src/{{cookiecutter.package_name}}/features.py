@@ -15,7 +15,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from threadpoolctl import threadpool_limits
 
-from .text import clean, words
+from .text import clean, sentences, words
 
 Array = np.ndarray[Any, Any]
 LETTERS = range(3, 5)  # lengths of the pieces of words; they survive typing errors and unknown endings
@@ -25,9 +25,10 @@ DIMENSIONS = 48  # of an embedding
 
 
 def terms(text: str) -> list[str]:
-    """What is counted in a text: its words, pairs of neighbouring words, and pieces of words (marked by #)."""
-    found = words(clean(text))
-    pairs = [f"{first} {second}" for first, second in pairwise(found)]
+    """What is counted in a text: its words, pairs of neighbours in a sentence, and pieces of words (marked by #)."""
+    by_sentence = [words(sentence.text) for sentence in sentences(clean(text))]
+    found = [word for sentence in by_sentence for word in sentence]
+    pairs = [f"{first} {second}" for sentence in by_sentence for first, second in pairwise(sentence)]
     pieces = [
         f"#{padded[start : start + length]}"
         for padded in (f"_{word}_" for word in found)

@@ -1,5 +1,6 @@
 """The scoring script of every deployment: `mlops serve`, `mlops score`, online and batch endpoints run this file."""
 
+import time
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,12 @@ from mlops_runtime.contract import Contract
 
 from {{ cookiecutter.package_name }} import data, model  # by its full name: the server runs this file outside its package
 
-MAX_ROWS = 256  # in one request; the network reads them in batches
+# Of one request, so that none keeps the others waiting for long.
+MAX_ROWS = 256
+MAX_CHARACTERS = 200_000
 MAX_BYTES = 2 * 2**20
+MAX_SECONDS = 20.0
+BATCH = 32  # rows that are answered before the clock is looked at again
 
 fitted: model.Model
 service: serving.Service
@@ -39,7 +44,18 @@ def predict(columns: dict[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[An
 
     The place for business rules, such as an answer that does not need the model.
     """
-    return fitted.predict_columns(columns)
+    characters = sum(len(value) for values in columns.values() for value in values if isinstance(value, str))
+    if characters > MAX_CHARACTERS:
+        limit = f"{characters:,} characters are too many for one request; send at most {MAX_CHARACTERS:,}"
+        raise serving.Rejected(413, limit)
+    until = time.monotonic() + MAX_SECONDS
+    answers: list[dict[str, np.ndarray[Any, Any]]] = []
+    for start in range(0, max(map(len, columns.values())), BATCH):
+        if time.monotonic() > until:
+            raise serving.Rejected(413, f"the request takes longer than {MAX_SECONDS:g} seconds; send fewer rows")
+        batch = {name: values[start : start + BATCH] for name, values in columns.items()}
+        answers.append(fitted.predict_columns(batch))
+    return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
 
 
 def keep(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:

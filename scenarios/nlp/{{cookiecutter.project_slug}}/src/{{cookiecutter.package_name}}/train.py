@@ -48,7 +48,15 @@ def read_options(text: str) -> dict[str, Any]:
     wrong = next((name for name, _, value in pairs if not name or not value), None)
     if wrong is not None:
         raise Problem(f"options: {wrong!r} has no value: write name=value, several apart by commas.")
-    return {name: yaml.safe_load(value) for name, _, value in pairs}
+    return {name: _value(value) for name, _, value in pairs}
+
+
+def _value(text: str) -> Any:
+    found = yaml.safe_load(text)
+    try:
+        return float(found) if isinstance(found, str) else found  # YAML takes 4e-3 for a word
+    except ValueError:
+        return found
 
 
 def train(

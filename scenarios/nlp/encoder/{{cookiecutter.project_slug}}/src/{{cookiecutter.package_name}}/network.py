@@ -18,11 +18,12 @@ class Block(nn.Module):  # type: ignore[misc]  # torch is used without its types
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.heads, self.dropout = heads, dropout
+        self.heads = heads
         self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attend, self.merge = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        # dropout where it is cheap: random numbers for every pair of pieces would take longer than all else
         self.think = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(4 * width, width)
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width), nn.Dropout(dropout)
         )
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
@@ -30,8 +31,7 @@ class Block(nn.Module):  # type: ignore[misc]  # torch is used without its types
         rows, length, width = hidden.shape
         parts = self.attend(self.before(hidden)).view(rows, length, 3, self.heads, width // self.heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
-        dropout = self.dropout if self.training else 0.0
-        seen = functional.scaled_dot_product_attention(query, key, value, mask, dropout_p=dropout)
+        seen = functional.scaled_dot_product_attention(query, key, value, mask)
         hidden = hidden + self.merge(seen.transpose(1, 2).reshape(rows, length, width))
         result: Tensor = hidden + self.think(self.between(hidden))
         return result

@@ -25,12 +25,12 @@ IGNORED = -100  # a label that does not count, such as that of padding
 MOST_PIECES = 128  # of a text; the rest is not read
 BATCH = 32
 DEFAULTS: dict[str, Any] = {
-    "width": 96,
+    "width": 64,
     "layers": 2,
     "heads": 4,
     "dropout": 0.1,
-    "learning_rate": 2e-3,
-    "epochs": 12,
+    "learning_rate": 4e-3,
+    "epochs": 5,
     "patience": 3,  # epochs without a better loss on the held-out texts, then it stops
 }
 
@@ -115,7 +115,7 @@ def fit(
     with one_thread(), torch.random.fork_rng():  # torch's generator is put back afterwards
         torch.manual_seed(seed)
         network = Network.build(base_model, pieces.size, classes, MOST_PIECES, chosen, per_piece).to(device)
-        optimizer = torch.optim.AdamW(network.parameters(), chosen["learning_rate"], weight_decay=0.01)
+        optimizer = torch.optim.AdamW(network.parameters(), chosen["learning_rate"], weight_decay=0.01, fused=True)
         steps = max(20, chosen["epochs"] * -(-len(train.texts) // BATCH))  # the schedule cannot be shorter
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, chosen["learning_rate"], steps, pct_start=0.1)
         order = np.random.default_rng(seed)
