@@ -41,4 +41,4 @@ def test_calibration_cools_what_is_too_sure(tables: Tables) -> None:
             return logits, logits
 
     examples = fitting.Examples(tables[1].pixels(SIZE), targets(tables[1], SIZE))
-    assert train.calibrate(Sure(), examples) == pytest.approx(train.TEMPERATURES.max())
+    assert train.calibrate(Sure(), examples) == pytest.approx(max(train.TEMPERATURES), rel=0.01)

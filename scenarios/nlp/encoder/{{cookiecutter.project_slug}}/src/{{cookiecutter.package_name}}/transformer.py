@@ -33,6 +33,7 @@ DEFAULTS: dict[str, Any] = {
     "epochs": 5,
     "patience": 3,  # epochs without a better loss on the held-out texts, then it stops
 }
+PRETRAINED = {"learning_rate": 5e-5}  # of what BERT's authors fine-tune with (Devlin et al. 2018); more unlearns
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def fit(
 
     from .network import Network, export
 
-    chosen = {**DEFAULTS, **parameters}
+    chosen = {**DEFAULTS, **(PRETRAINED if base_model != "scratch" else {}), **parameters}
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with one_thread(), torch.random.fork_rng():  # torch's generator is put back afterwards
         torch.manual_seed(seed)

@@ -18,7 +18,7 @@ Array = np.ndarray[Any, Any]
 Offsets = list[tuple[int, int]]
 OTHERS = 0.15  # share of the words without a label that are invented too: an odd word need not be a name
 DEFAULTS: dict[str, Any] = {
-    "epochs": 6,
+    "epochs": 7,
     "invented": 0.4,  # share of training texts in which names get other letters, so that what is around them counts
 }
 
