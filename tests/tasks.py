@@ -43,6 +43,7 @@ ALL = [
         *("cv", "image-classification", ["images/images.parquet", "images-new.parquet"], "images"),
         new="images-new.parquet",
         worse=["epochs=1"],
+        settings=["processes=2"],  # through torchrun
     ),
     Task(
         *("cv", "segmentation", ["images/images.parquet", "images-new.parquet"], "images"),

@@ -136,7 +136,9 @@ def test_an_interrupted_run_leaves_nothing_half_done(project: Path) -> None:
     step.write_text(code + "import time; print('sleeping', flush=True); time.sleep(60)\n")
     source = Path(runner.__file__).parent.parent
     process = subprocess.Popen(
-        [sys.executable, "-m", "mlops_runtime.cli", "run"], env={**os.environ, "PYTHONPATH": str(source)}
+        [sys.executable, "-m", "mlops_runtime.cli", "run"],
+        env={**os.environ, "PYTHONPATH": str(source)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
     for _ in range(200):
         logs = list((project / ".mlops/steps/first").glob("*.log"))
