@@ -4,6 +4,8 @@ from pathlib import Path
 
 CONFIG = """\
 project: {name: toy, package: toy, task: none}
+registry: {subscription: "", location: westeurope, resource_group: rg-shared, name: mlr-toy}
+approvals: {staging: 1, prod: 2}
 training: {word: hello}
 gates:
   metrics: {score: {min: 0.5}}
@@ -15,7 +17,8 @@ monitoring:
 """
 
 ENVIRONMENT = """\
-azure: {location: westeurope, resource_group: rg-toy, workspace: mlw-toy}
+azure: {subscription: "", location: westeurope, resource_group: rg-toy, workspace: mlw-toy}
+compute: {default: cpu-cluster}
 contacts: {owner: team@example.com}
 """
 

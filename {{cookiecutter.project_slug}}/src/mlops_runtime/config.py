@@ -1,7 +1,7 @@
 """The settings in config/*.yml, checked against a schema: errors name the file, the key and the fix."""
 
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -80,10 +80,33 @@ class Monitoring(Section):
     signals: dict[str, Signal]
 
 
+Subscription = Annotated[str, Field(pattern=r"^$|^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+Location = Annotated[str, Field(pattern="^[a-z0-9]+$")]
+ResourceGroup = Annotated[str, Field(max_length=90, pattern=r"^[A-Za-z0-9._()-]*[A-Za-z0-9_()-]$")]
+
+
+class Registry(Section):
+    """The registry through which models go from one environment to the next."""
+
+    subscription: Subscription
+    location: Location
+    resource_group: ResourceGroup
+    name: str = Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{2,32}$")
+
+
+class Approvals(Section):
+    """How many people must approve a model on its way to an environment; the author alone never suffices."""
+
+    staging: int = Field(ge=1)
+    prod: int = Field(ge=1)
+
+
 class Shared(Section):
     """config/shared.yml: what is the same in every environment."""
 
     project: Project
+    registry: Registry
+    approvals: Approvals
     training: dict[str, Scalar]
     gates: Gates
     monitoring: Monitoring
@@ -92,9 +115,26 @@ class Shared(Section):
 class Azure(Section):
     """Where the environment lives on Azure."""
 
-    location: str = Field(pattern="^[a-z0-9]+$")
-    resource_group: str = Field(max_length=90, pattern=r"^[A-Za-z0-9._()-]*[A-Za-z0-9_()-]$")
+    subscription: Subscription
+    location: Location
+    resource_group: ResourceGroup
     workspace: str = Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{2,32}$")
+
+
+class StepCompute(Section):
+    """What a step of a pipeline runs on when it is not what the others run on."""
+
+    compute: str | None = None
+    instance_type: str | None = None
+    instances: int = Field(default=1, ge=1)
+    processes_per_instance: int | None = Field(default=None, ge=1)
+
+
+class Compute(Section):
+    """What jobs run on."""
+
+    default: str
+    steps: dict[str, StepCompute] = {}
 
 
 class Contacts(Section):
@@ -107,6 +147,8 @@ class EnvironmentSettings(Section):
     """config/<environment>.yml: what differs between environments."""
 
     azure: Azure
+    compute: Compute
+    data: dict[str, str] = {}
     contacts: Contacts
     training: dict[str, Scalar] = {}
 
@@ -117,10 +159,14 @@ class Config(Section):
     root: Path
     environment: str
     project: Project
+    registry: Registry
+    approvals: Approvals
     training: dict[str, Scalar]
     gates: Gates
     monitoring: Monitoring
     azure: Azure
+    compute: Compute
+    data: dict[str, str]
     contacts: Contacts
 
 
@@ -189,9 +235,13 @@ def load(environment: str = "dev", root: Path | None = None) -> Config:
         root=root,
         environment=environment,
         project=shared.project,
+        registry=shared.registry,
+        approvals=shared.approvals,
         training={**shared.training, **own.training},
         gates=shared.gates,
         monitoring=shared.monitoring,
         azure=own.azure,
+        compute=own.compute,
+        data=own.data,
         contacts=own.contacts,
     )

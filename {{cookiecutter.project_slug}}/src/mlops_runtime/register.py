@@ -14,6 +14,8 @@ from pathlib import Path
 from mlops_runtime.errors import Refusal
 from mlops_runtime.gates import Verdict
 
+# Steps on Azure ML run without the repository, so `mlops submit` says where the code comes from.
+COMMIT, AUTHOR, PARENT = "MLOPS_GIT_COMMIT", "MLOPS_GIT_AUTHOR", "MLOPS_PARENT"
 REFUSED = 3  # exit code of a step that worked and said no; the runner tells it apart from a crash
 
 
@@ -44,7 +46,7 @@ def register(model: Path, evaluation: Path, name: str) -> dict[str, str | bool]:
         "gates": "passed",
         "model_digest": content,
         "data_version": metrics["data_version"],
-        "git_commit": git_commit(),
+        **lineage(),
         "environment": f"python {platform.python_version()}, requirements {_fingerprint(model / 'requirements.txt')}",
         **{f"metric.{key}": f"{value['value']:.6g}" for key, value in metrics["metrics"].items()},
     }
@@ -66,16 +68,29 @@ def _fingerprint(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
 
 
-def git_commit() -> str:
-    """The commit of the code that runs, with "+changes" when files differ from it; "unknown" outside git."""
-    if "MLOPS_GIT_COMMIT" in os.environ:  # steps on Azure ML run without the repository
-        return os.environ["MLOPS_GIT_COMMIT"]
+def provenance() -> dict[str, str]:
+    """Where the code that runs comes from, as environment variables for steps that run elsewhere."""
+    commit = _git("rev-parse", "HEAD")
+    changed = _git("status", "--porcelain")
+    return {
+        COMMIT: os.environ.get(COMMIT) or (commit + ("+changes" if changed else "") if commit else "unknown"),
+        AUTHOR: os.environ.get(AUTHOR) or _git("log", "-1", "--format=%ae") or "unknown",
+    }
+
+
+def lineage() -> dict[str, str]:
+    """The tags that say where a model comes from: commit ("+changes" when files differ), its author, the parent."""
+    found = provenance()
+    tags = {"git_commit": found[COMMIT], "git_author": found[AUTHOR]}
+    return tags | ({"parent": os.environ[PARENT]} if os.environ.get(PARENT) else {})
+
+
+def _git(*arguments: str) -> str:
+    """What git prints; empty outside a repository and where there is no git."""
     try:
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+        return subprocess.run(["git", *arguments], capture_output=True, encoding="utf-8", check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return commit + ("+changes" if changed.strip() else "")
+        return ""
 
 
 def main() -> int:

@@ -1,0 +1,159 @@
+"""A pipeline as a job of the workspace: what is overridden, sending it, waiting for it, and which step failed."""
+
+import itertools
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops_runtime import pipeline
+from mlops_runtime.cloud.assets import Assets
+from mlops_runtime.cloud.errors import explained
+from mlops_runtime.config import Config, Scalar, read_yaml
+from mlops_runtime.errors import Problem
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+    from azure.ai.ml.entities import Job
+
+ENDED = ("Completed", "Failed", "Canceled", "NotResponding")
+POLLS = (1, 2, 4, 8, 15)  # seconds between looks at a job; the last one is repeated
+LOG = "std_log.txt"
+TAIL = 20  # lines of a failed step's log
+REGISTER = "register"  # the step that says no
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job's status and, when it failed, the step and the end of its log."""
+
+    name: str
+    status: str
+    step: str = ""
+    log: str = ""
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self.status in ENDED
+
+    @property
+    def refused(self) -> bool:
+        """Whether the pipeline worked and its gates said no."""
+        return self.step == REGISTER and "Not registered" in self.log
+
+
+def overrides(
+    settings: Config, file: Path, values: dict[str, Scalar], assets: Assets, variables: dict[str, str]
+) -> dict[str, Scalar]:
+    """What differs from the pipeline's YAML in this environment: dotted key → value.
+
+    `values` are inputs of the pipeline, `variables` environment variables of every step.
+    """
+    content = read_yaml(file)
+    remote = {name: str(value) for name, value in values.items() if str(value).startswith("azureml:")} | settings.data
+    unknown = sorted(remote.keys() - content["inputs"].keys())
+    if unknown:
+        raise Problem(f"{file}: there is no input {unknown[0]!r}; its inputs are {', '.join(content['inputs'])}.")
+    local = pipeline.load(file, {name: value for name, value in values.items() if name not in remote}).inputs
+    changed: dict[str, Scalar] = {"settings.default_compute": compute(settings.compute.default)}
+    for name, value in local.items():
+        given = content["inputs"][name]
+        if name in remote:
+            changed[f"inputs.{name}.path"] = remote[name]
+        elif isinstance(value, Path):
+            asset = _asset_of(settings.root, value)
+            if asset:
+                changed[f"inputs.{name}.path"] = assets.data(asset)
+            elif value != (file.parent / given["path"]).resolve():
+                changed[f"inputs.{name}.path"] = str(value)
+        elif value != given:
+            changed[f"inputs.{name}"] = value
+    missing = sorted(settings.compute.steps.keys() - content["jobs"].keys())
+    if missing:
+        steps = ", ".join(content["jobs"])
+        where = f"config/{settings.environment}.yml: compute.steps.{missing[0]}"
+        raise Problem(f"{where}: {file.name} has no such step; its steps are {steps}.")
+    for step, job in content["jobs"].items():
+        changed[f"jobs.{step}.component"] = assets.component(file.parent / job["component"])
+        for name, value in variables.items():
+            changed[f"jobs.{step}.environment_variables.{name}"] = value
+        changed |= dict(_step_compute(settings, step))
+    return changed
+
+
+def _asset_of(root: Path, path: Path) -> Path | None:
+    """The YAML of the data asset that is this file or folder."""
+    for file in sorted((root / "mlops" / "azureml" / "data").glob("*.yml")):
+        if (file.parent / read_yaml(file)["path"]).resolve() == path:
+            return file
+    return None
+
+
+def compute(name: str) -> str:
+    """A compute as YAML names it: a cluster, or serverless."""
+    return name if name == "serverless" else f"azureml:{name}"
+
+
+def _step_compute(settings: Config, step: str) -> Iterator[tuple[str, Scalar]]:
+    chosen = settings.compute.steps.get(step)
+    if chosen is None:
+        return
+    if chosen.compute:
+        yield f"jobs.{step}.compute", compute(chosen.compute)
+    if chosen.instance_type:
+        yield f"jobs.{step}.resources.instance_type", chosen.instance_type
+    yield f"jobs.{step}.resources.instance_count", chosen.instances
+    if chosen.processes_per_instance:
+        yield f"jobs.{step}.distribution.type", "pytorch"
+        yield f"jobs.{step}.distribution.process_count_per_instance", chosen.processes_per_instance
+
+
+def submit(client: "MLClient", file: Path, changed: dict[str, Scalar], tags: dict[str, str]) -> "Job":
+    """Send the pipeline with what is overridden."""
+    from azure.ai.ml import load_job
+
+    params: list[dict[str, Any]] = [{key: value} for key, value in changed.items()]
+    with explained(f"To submit {file.name}"):
+        job = load_job(file, params_override=params)
+        job.tags = {**(job.tags or {}), **tags}
+        return client.jobs.create_or_update(job)
+
+
+def wait(client: "MLClient", name: str) -> Ended:
+    """Look at the job until it is over, saying when a step changes; safe to interrupt and to call again."""
+    said: dict[str, str] = {}
+    for pause in itertools.chain(POLLS, itertools.repeat(POLLS[-1])):
+        with explained(f"To look at the job {name}"):
+            job = client.jobs.get(name)
+            for child in client.jobs.list(parent_job_name=name):
+                step = child.display_name or child.name
+                if said.get(step) != child.status:
+                    said[step] = str(child.status)
+                    print(f"  {child.status:<12} {step}", flush=True)
+        if job.status in ENDED:
+            return look(client, name)
+        time.sleep(pause)
+    raise AssertionError("unreachable")
+
+
+def look(client: "MLClient", name: str) -> Ended:
+    """The job as it is now."""
+    with explained(f"To look at the job {name}"):
+        job = client.jobs.get(name)
+        failed = [child for child in client.jobs.list(parent_job_name=name) if child.status == "Failed"]
+        if job.status != "Failed" or not failed:
+            return Ended(name, str(job.status))
+        step = str(failed[0].display_name or failed[0].name)
+        return Ended(name, str(job.status), step.lower(), _log(client, str(failed[0].name)))
+
+
+def _log(client: "MLClient", name: str) -> str:
+    """The last lines of what a step printed; empty when the service has no log of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        client.jobs.download(name, download_path=folder)
+        for file in sorted(Path(folder).rglob(LOG)):
+            return "\n".join(file.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:])
+    return ""
