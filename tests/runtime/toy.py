@@ -6,6 +6,7 @@ CONFIG = """\
 project: {name: toy, package: toy, task: none}
 registry: {subscription: "", location: westeurope, resource_group: rg-shared, name: mlr-toy}
 approvals: {staging: 1, prod: 2}
+staging: {retrain: true}
 training: {word: hello}
 gates:
   metrics: {score: {min: 0.5}}

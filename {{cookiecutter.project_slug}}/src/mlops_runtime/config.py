@@ -101,12 +101,19 @@ class Approvals(Section):
     prod: int = Field(ge=1)
 
 
+class Staging(Section):
+    """How a candidate is tried on production data before production."""
+
+    retrain: bool
+
+
 class Shared(Section):
     """config/shared.yml: what is the same in every environment."""
 
     project: Project
     registry: Registry
     approvals: Approvals
+    staging: Staging
     training: dict[str, Scalar]
     gates: Gates
     monitoring: Monitoring
@@ -161,6 +168,7 @@ class Config(Section):
     project: Project
     registry: Registry
     approvals: Approvals
+    staging: Staging
     training: dict[str, Scalar]
     gates: Gates
     monitoring: Monitoring
@@ -237,6 +245,7 @@ def load(environment: str = "dev", root: Path | None = None) -> Config:
         project=shared.project,
         registry=shared.registry,
         approvals=shared.approvals,
+        staging=shared.staging,
         training={**shared.training, **own.training},
         gates=shared.gates,
         monitoring=shared.monitoring,

@@ -95,9 +95,14 @@ def load(path: Path, values: dict[str, Scalar] | None = None) -> Pipeline:
     _refuse(content, PIPELINE_KEYS, path, "")
     settings = content.get("settings") or {}
     _refuse(settings, SETTINGS, path, "settings.")
-    inputs = {name: _pipeline_input(path, name, given) for name, given in (content.get("inputs") or {}).items()}
-    for name, value in (values or {}).items():
-        inputs[name] = _override(path, inputs, name, value)
+    declared, values = content.get("inputs") or {}, values or {}
+    for name in values:
+        if name not in declared:
+            raise Problem(f"{path} has no input {name!r}; its inputs are {', '.join(declared)}.")
+    inputs = {
+        name: _override(name, values[name], given) if name in values else _pipeline_input(path, name, given)
+        for name, given in declared.items()
+    }
     jobs = content.get("jobs") or {}
     if not jobs:
         raise Problem(f"{path}: jobs is empty: give the pipeline at least one step.")
@@ -148,17 +153,14 @@ def _local(path: Path, where: str, given: str) -> Path:
     return target
 
 
-def _override(path: Path, inputs: dict[str, Scalar | Path], name: str, value: Scalar) -> Scalar | Path:
+def _override(name: str, value: Scalar, given: Any) -> Scalar | Path:
     """`value` with the type of the input that it replaces; text (from the command line) is converted."""
-    if name not in inputs:
-        raise Problem(f"{path} has no input {name!r}; its inputs are {', '.join(inputs)}.")
-    current = inputs[name]
-    if isinstance(current, Path):
-        target = Path(str(value)).resolve()
-        if not target.exists():
-            raise Problem(f"{name}: {target} does not exist.")
-        return target
-    return convert(name, value, type(current))
+    if not isinstance(given, dict):
+        return convert(name, value, type(given))
+    target = Path(str(value)).resolve()
+    if not target.exists():
+        raise Problem(f"{name}: {target} does not exist.")
+    return target
 
 
 def convert(name: str, value: Scalar, kind: type[Any]) -> Scalar:

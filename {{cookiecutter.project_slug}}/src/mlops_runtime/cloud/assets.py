@@ -1,9 +1,10 @@
 """Environments, components and data in a workspace, versioned by content: what is unchanged is not sent again."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlops_runtime.cloud.errors import explained
 from mlops_runtime.config import read_yaml
@@ -37,44 +38,48 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 class Assets:
-    """Registers what YAML files describe; without a client it only works out the versions."""
+    """Registers what YAML files describe; without a client it only works out the references."""
 
-    def __init__(self, client: "MLClient | None") -> None:
+    def __init__(self, client: "MLClient | None", registry: str = "") -> None:
+        """`registry`: its name, when `client` is a registry's and not a workspace's."""
         self.client = client
+        self.registry = registry
         self._known: dict[Path, str] = {}
 
     def environment(self, file: Path) -> str:
-        """The environment of a YAML file as `azureml:name:version`."""
+        """The reference of the environment that a YAML file describes."""
         content = read_yaml(file)
         version = digest(file, file.parent / content["conda_file"])
-        return self._ensure("environment", file, content["name"], version, [])
+        return self._ensure("environment", file, content["name"], version)
 
     def component(self, file: Path) -> str:
-        """The component of a YAML file, with its code and environment, as `azureml:name:version`."""
+        """The reference of the component that a YAML file describes, with its code and environment."""
         content = read_yaml(file)
         environment = self.environment(file.parent / content["environment"].removeprefix("file:"))
-        version = digest(file, file.parent / content["code"], environment)
-        return self._ensure("component", file, content["name"], version, [{"environment": environment}])
+        version = digest(file, file.parent / content["code"], re.split("[:/]", environment)[-1])
+        return self._ensure("component", file, content["name"], version, environment=environment)
 
     def data(self, file: Path) -> str:
-        """The data asset of a YAML file as `azureml:name:version`."""
+        """The reference of the data asset that a YAML file describes."""
         content = read_yaml(file)
-        return self._ensure("data", file, content["name"], digest(file.parent / content["path"]), [])
+        return self._ensure("data", file, content["name"], digest(file.parent / content["path"]))
 
-    def _ensure(self, kind: str, file: Path, name: str, version: str, overrides: list[dict[str, Any]]) -> str:
-        found = f"azureml:{name}:{version}"
+    def _ensure(self, kind: str, file: Path, name: str, version: str, **overrides: str) -> str:
+        plural = kind if kind == "data" else f"{kind}s"
+        place = f"azureml://registries/{self.registry}/{plural}/{name}/versions/{version}"
+        found = place if self.registry else f"azureml:{name}:{version}"
         if file in self._known or self.client is None:
             return self._known.setdefault(file, found)
         from azure.ai import ml
         from azure.core.exceptions import ResourceNotFoundError
 
-        operations = getattr(self.client, "data" if kind == "data" else f"{kind}s")
+        operations = getattr(self.client, plural)
         with explained(f"To register the {kind} {name}"):
             try:
                 operations.get(name, version=version)
             except ResourceNotFoundError:
-                load = getattr(ml, f"load_{kind}")
-                operations.create_or_update(load(file, params_override=[{"version": version}, *overrides]))
+                changed = [{key: value} for key, value in {"version": version, **overrides}.items()]
+                operations.create_or_update(getattr(ml, f"load_{kind}")(file, params_override=changed))
                 print(f"Registered {kind} {name} {version}.")
         self._known[file] = found
         return found

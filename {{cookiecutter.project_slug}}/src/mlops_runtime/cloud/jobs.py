@@ -53,23 +53,22 @@ def overrides(
     `values` are inputs of the pipeline, `variables` environment variables of every step.
     """
     content = read_yaml(file)
+    declared = content["inputs"]
     remote = {name: str(value) for name, value in values.items() if str(value).startswith("azureml:")} | settings.data
-    unknown = sorted(remote.keys() - content["inputs"].keys())
+    unknown = sorted({*values, *remote} - declared.keys())
     if unknown:
-        raise Problem(f"{file}: there is no input {unknown[0]!r}; its inputs are {', '.join(content['inputs'])}.")
-    local = pipeline.load(file, {name: value for name, value in values.items() if name not in remote}).inputs
+        raise Problem(f"{file}: there is no input {unknown[0]!r}; its inputs are {', '.join(declared)}.")
     changed: dict[str, Scalar] = {"settings.default_compute": compute(settings.compute.default)}
-    for name, value in local.items():
-        given = content["inputs"][name]
+    for name, given in declared.items():
         if name in remote:
             changed[f"inputs.{name}.path"] = remote[name]
-        elif isinstance(value, Path):
-            asset = _asset_of(settings.root, value)
-            if asset:
-                changed[f"inputs.{name}.path"] = assets.data(asset)
-            elif value != (file.parent / given["path"]).resolve():
-                changed[f"inputs.{name}.path"] = str(value)
-        elif value != given:
+        elif isinstance(given, dict):
+            written = (file.parent / given["path"]).resolve()
+            path = Path(str(values[name])).resolve() if name in values else written
+            asset = _asset_of(settings.root, path)
+            if asset or path != written:
+                changed[f"inputs.{name}.path"] = assets.data(asset) if asset else str(path)
+        elif name in values and (value := pipeline.convert(name, values[name], type(given))) != given:
             changed[f"inputs.{name}"] = value
     missing = sorted(settings.compute.steps.keys() - content["jobs"].keys())
     if missing:
@@ -111,15 +110,42 @@ def _step_compute(settings: Config, step: str) -> Iterator[tuple[str, Scalar]]:
         yield f"jobs.{step}.distribution.process_count_per_instance", chosen.processes_per_instance
 
 
-def submit(client: "MLClient", file: Path, changed: dict[str, Scalar], tags: dict[str, str]) -> "Job":
-    """Send the pipeline with what is overridden."""
+def submit(
+    client: "MLClient", file: Path, changed: dict[str, Scalar], tags: dict[str, str], name: str | None = None
+) -> "Job":
+    """Send the pipeline with what is overridden, as the job `name` or as one with a name that the service gives."""
     from azure.ai.ml import load_job
 
     params: list[dict[str, Any]] = [{key: value} for key, value in changed.items()]
     with explained(f"To submit {file.name}"):
         job = load_job(file, params_override=params)
+        job.name = name
         job.tags = {**(job.tags or {}), **tags}
         return client.jobs.create_or_update(job)
+
+
+def unfinished(client: "MLClient", prefix: str) -> tuple[str, bool]:
+    """The job to go on with, of those called `prefix`-1, -2, …, and whether it exists: one that failed is not."""
+    from azure.core.exceptions import ResourceNotFoundError
+
+    for number in itertools.count(1):
+        name = f"{prefix}-{number}"
+        with explained(f"To look at the job {name}"):
+            try:
+                status = client.jobs.get(name).status
+            except ResourceNotFoundError:
+                return name, False
+        if status not in ENDED or status == "Completed":
+            return name, True
+    raise AssertionError("unreachable")
+
+
+def fetch_output(client: "MLClient", name: str, step: str, output: str, folder: Path) -> Path:
+    """Download what a step of the job wrote as `output`; the folder that holds its files."""
+    with explained(f"To fetch {output} of the step {step}"):
+        child = next(child for child in client.jobs.list(parent_job_name=name) if child.display_name == step)
+        client.jobs.download(str(child.name), download_path=folder, output_name=output)
+    return folder / "named-outputs" / output
 
 
 def wait(client: "MLClient", name: str) -> Ended:

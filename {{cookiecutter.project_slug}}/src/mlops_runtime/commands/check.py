@@ -75,6 +75,7 @@ def _azureml(root: Path) -> Iterator[str]:
     files = sorted((root / "mlops" / "azureml").rglob("*.yml"))
     contents: dict[Path, Any] = {file: config.read_yaml(file) for file in files}
     assets = {content.get("name") for content in contents.values() if isinstance(content, dict)}
+    assets.add(config.load(root=root).project.name)  # the model, which the pipeline registers
     for file, content in contents.items():
         name = file.relative_to(root).as_posix()
         schema = Path(str(content.get("$schema", ""))).name.removesuffix(".schema.json")

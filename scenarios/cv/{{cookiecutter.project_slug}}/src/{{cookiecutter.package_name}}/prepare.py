@@ -31,7 +31,9 @@ def prepare(
     if len(known) < len(frame):
         print(f"left out because their {target} is missing: {len(frame) - len(known):,} images")
     hard = data.held_out(known, hold_out)
-    train, test = data.split(known[~hard], test_fraction, SALT)
+    soft = known[~hard]
+    # All of them, to evaluate a model that was trained elsewhere.
+    train, test = (soft[:0], soft) if test_fraction == 1 else data.split(soft, test_fraction, SALT)
     parts = [train, test, known[hard].reset_index(drop=True)]
     return tuple(data.Table(_kept(part, contract), contract, version) for part in parts)  # type: ignore[return-value]
 
@@ -44,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--raw-data", type=Path, required=True, help="folder of Parquet files, or of images")
     parser.add_argument("--contract", type=Path, required=True, help="what is promised of them")
-    parser.add_argument("--test-fraction", type=float, required=True, help="share of the images to test on")
+    parser.add_argument("--test-fraction", type=float, required=True, help="share of the images to test on; 1: all")
     parser.add_argument("--hold-out", required=True, help="condition to keep from training: column=value, or none")
     parser.add_argument("--train-data", type=Path, required=True, help="folder to write")
     parser.add_argument("--test-data", type=Path, required=True, help="folder to write")

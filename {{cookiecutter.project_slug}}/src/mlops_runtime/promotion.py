@@ -1,0 +1,88 @@
+"""A model goes on to the next environment: whether it may, and how it gets there with all it needs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlops_runtime import cloud, config, register
+from mlops_runtime.cloud import models
+from mlops_runtime.cloud.assets import Assets
+from mlops_runtime.errors import Problem, Refusal
+
+LINEAGE = ("model_digest", "data_version", "git_commit", "environment")
+VERDICT = "verdict"  # tag of a version that staging has tried: passed or failed
+PROMOTED = "promoted_"  # tag + environment: who approved
+SOURCES = {"staging": "dev", "prod": "staging"}
+
+
+def refusals(tags: dict[str, str], environment: str, approvers: Sequence[str], needed: int) -> list[str]:
+    """Every reason why a version with these tags may not be promoted to `environment`; empty when it may."""
+    found = []
+    if tags.get("gates") != "passed":
+        found.append("it has not passed the gates of training (tag gates is not passed)")
+    missing = [name for name in LINEAGE if tags.get(name) in (None, "", "unknown")]
+    if missing:
+        found.append(f"it is not known where it comes from: {', '.join(missing)} is missing")
+    if "+changes" in tags.get("git_commit", ""):
+        found.append("it was trained from files that were not committed; commit, and train again")
+    if environment == "prod" and tags.get(VERDICT) != "passed":
+        found.append(f"it has not passed its trial in staging (tag {VERDICT} is {tags.get(VERDICT, 'missing')})")
+    people = {name.strip().casefold() for name in approvers if name.strip()}
+    author = tags.get("git_author", "").casefold()
+    if len(people) < needed:
+        found.append(
+            f"{needed} different people must approve it (approvals.{environment} in config), {len(people)} did"
+        )
+    elif people == {author}:
+        found.append(f"{author} wrote the code: somebody else must approve it")
+    return found
+
+
+def promote(environment: str, version: str | None, approvers: Sequence[str], approval: str = "") -> str:
+    """Copy the model into the registry and tag it for `environment`; a sentence that says what is true then.
+
+    `version` is that of where it comes from, by default the newest that may; `approval` is where the approval can be
+    read. A model that is promoted already stays as it is. Refusal with every reason why it may not be promoted.
+    """
+    settings = config.load(environment)
+    name, place = settings.project.name, settings.registry.name
+    registry = cloud.registry(settings)
+    # What staging did not train again is the version that the registry has already.
+    in_registry = environment == "prod" and not settings.staging.retrain
+    source_name = SOURCES[environment]
+    source = registry if in_registry else cloud.workspace(config.load(source_name))
+    where = f"the registry {place}" if in_registry else f"the workspace of {source_name}"
+    proof = VERDICT if environment == "prod" else "gates"
+    model = models.choose(source, name, version, **{proof: "passed"})
+    if model is None:
+        which = f"version {version}" if version else f"version whose tag {proof} is passed"
+        raise Problem(f"{name} has no {which} in {where}.")
+    copy = models.choose(registry, name, model.registry_version)
+    tag = PROMOTED + environment
+    if copy and tag in copy.tags:
+        return f"{name} {copy.version} is promoted to {environment} already, approved by {copy.tags[tag]}."
+    reasons = refusals(model.tags, environment, approvers, getattr(settings.approvals, environment))
+    if reasons:
+        raise Refusal(f"{name} {model.version} of {where} is not promoted:\n  " + "\n  ".join(reasons))
+    here = register.provenance()[register.COMMIT]
+    if here != model.tags["git_commit"]:
+        raise Problem(
+            f"{name} {model.version} was made by commit {model.tags['git_commit']}; here is {here}: "
+            "check that commit out, so that its environments and components go with it."
+        )
+    _register(Assets(registry, place), settings.root / "mlops" / "azureml")
+    copy = copy or models.share(source, registry, place, model)
+    evidence = {f"approval_{environment}": approval} if approval else {}
+    lineage = {**model.tags, f"source_{environment}": f"{source_name}/{model.version}"}
+    # The tag comes last: a version without it was not promoted.
+    models.tag(registry, copy, {**lineage, **evidence, tag: ", ".join(approvers)})
+    return f"Promoted {name} {copy.version} to {environment}, approved by {', '.join(approvers)}."
+
+
+def _register(assets: Assets, folder: Path) -> None:
+    """Register every environment and every step of the training pipeline."""
+    for file in sorted([*(folder / "environments").glob("*.yml"), *(folder / "train").glob("*.yml")]):
+        schema = str(config.read_yaml(file).get("$schema", ""))
+        if schema.endswith("/environment.schema.json"):
+            assets.environment(file)
+        elif schema.endswith("/commandComponent.schema.json"):
+            assets.component(file)
