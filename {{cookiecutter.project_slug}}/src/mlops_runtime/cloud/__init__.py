@@ -21,6 +21,7 @@ LOADERS = {
     "commandComponent": "load_component",
     "environment": "load_environment",
     "data": "load_data",
+    "schedule": "load_schedule",
 }
 
 
@@ -72,10 +73,10 @@ def faults(path: Path, schema: str) -> list[str]:
         return [f"unknown $schema {schema!r}; known are {', '.join(LOADERS)}"]
     with warnings.catch_warnings():
         quiet()
-        import azure.ai.ml
+        from azure.ai.ml.entities import _load_functions as load  # the public names lack some of them
 
         try:
-            entity = getattr(azure.ai.ml, LOADERS[schema])(path)
+            entity = getattr(load, LOADERS[schema])(path)
         except Exception as error:  # the SDK raises many unrelated types, all of them about the file
             return [" ".join(str(error).split())[:500]]
         result = entity._validate() if hasattr(entity, "_validate") else None

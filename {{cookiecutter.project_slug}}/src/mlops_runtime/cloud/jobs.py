@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlops_runtime import pipeline
 from mlops_runtime.cloud.assets import Assets
@@ -16,7 +16,7 @@ from mlops_runtime.errors import Problem
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
-    from azure.ai.ml.entities import Job
+    from azure.ai.ml.entities import PipelineJob
 
 ENDED = ("Completed", "Failed", "Canceled", "NotResponding")
 POLLS = (1, 2, 4, 8, 15)  # seconds between looks at a job; the last one is repeated
@@ -110,18 +110,24 @@ def _step_compute(settings: Config, step: str) -> Iterator[tuple[str, Scalar]]:
         yield f"jobs.{step}.distribution.process_count_per_instance", chosen.processes_per_instance
 
 
-def submit(
-    client: "MLClient", file: Path, changed: dict[str, Scalar], tags: dict[str, str], name: str | None = None
-) -> "Job":
-    """Send the pipeline with what is overridden, as the job `name` or as one with a name that the service gives."""
+def load(file: Path, changed: dict[str, Scalar]) -> "PipelineJob":
+    """The pipeline of a YAML file with what is overridden."""
     from azure.ai.ml import load_job
 
-    params: list[dict[str, Any]] = [{key: value} for key, value in changed.items()]
+    job: PipelineJob = load_job(file, params_override=[{key: value} for key, value in changed.items()])
+    return job
+
+
+def submit(
+    client: "MLClient", file: Path, changed: dict[str, Scalar], tags: dict[str, str], name: str | None = None
+) -> "PipelineJob":
+    """Send the pipeline with what is overridden, as the job `name` or as one with a name that the service gives."""
     with explained(f"To submit {file.name}"):
-        job = load_job(file, params_override=params)
+        job = load(file, changed)
         job.name = name
         job.tags = {**(job.tags or {}), **tags}
-        return client.jobs.create_or_update(job)
+        sent: PipelineJob = client.jobs.create_or_update(job)
+        return sent
 
 
 def unfinished(client: "MLClient", prefix: str) -> tuple[str, bool]:
