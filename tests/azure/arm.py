@@ -167,6 +167,32 @@ class Arm:
         given = {"computeType": kind, "provisioningState": "Succeeded", "properties": properties}
         self.put(f"{scope.id}/computes/{name}", {"location": REGION, "properties": given})
 
+    def place(self, uri: str, workspace: str = "") -> tuple[str, str, str]:
+        """The account, container and path of `azureml://…` (short forms are of this workspace) or `https://…`."""
+        if found := re.match(r"https://([^.]+)\.[^/]+/([^/?]+)/?([^?]*)", uri):
+            return found[1], found[2], found[3]
+        if found := re.match(r"azureml://(?:subscriptions/([^/]+)/resourcegroups/([^/]+)/workspaces/([^/]+)/)?(.*)", uri, re.I):
+            scope = next((one for one in self.scopes if one.id.lower() == workspace.lower()), None)
+            if found[3]:
+                wanted = Scope(found[3], "workspaces", found[1], found[2]).id
+                scope = self.scope_of(wanted)
+            if scope is None:
+                raise not_found(f"The workspace of '{uri}'")
+            if job := re.fullmatch(r"jobs/([^/]+)/outputs/([^/]+)/paths/(.*)", found[4]):
+                if job[2] == "artifacts":
+                    return scope.account, "azureml", f"ExperimentRun/dcid.{job[1]}/{job[3]}"
+                account, container, folder = self.place(self.jobs.runs[job[1]].outputs[job[2]], scope.id)
+                return account, container, f"{folder.rstrip('/')}/{job[3]}".rstrip("/")
+            if path := re.fullmatch(r"datastores/([^/]+)/paths/(.*)", found[4]):
+                store = self.get(f"{scope.id}/datastores/{path[1]}")["properties"]
+                return store["accountName"], store["containerName"], path[2]
+        raise AzureError(400, "UserError", f"'{uri}' is not a place that can be read.")
+
+    def files(self, uri: str, workspace: str = "") -> dict[str, bytes]:
+        """The files of a model, a code or data asset, or an output, by path below it."""
+        account, container, path = self.place(uri, workspace)
+        return self.storage.read(f"https://{account}.blob.core.windows.net/{container}/{path}")
+
     def scope_of(self, path: str) -> Scope | None:
         """The workspace or registry that a path is in."""
         under = path.lower() + "/"
@@ -189,7 +215,8 @@ class Arm:
         system = {**(old or {"systemData": {"createdAt": now(), "createdByType": "Application"}})["systemData"]}
         system |= {"lastModifiedAt": now()}
         order = old["order"] if old else next(self.ticks)
-        stored = {**body, "id": path, "name": path.rpartition("/")[2], "type": resource_type(path)}
+        shown = re.sub(r"^.*/registries/([^/]+)/(?=.)", r"azureml://registries/\1/", path)  # how a registry names its assets
+        stored = {**body, "id": shown, "name": path.rpartition("/")[2], "type": resource_type(path)}
         stored |= {"systemData": system, "order": order}
         self.resources[path.lower()] = stored
         return stored
@@ -272,21 +299,25 @@ class Arm:
         headers = {"x-ms-retry-after-ms": "20"}
         if not operation.done:
             return Answer({"status": "InProgress"}, 202 if what == "Results" else 200, headers)
+        if what == "Results" and not operation.error:
+            return Answer()
         if operation.error:
             return Answer({"status": "Failed", "error": operation.error}, headers=headers)
         return Answer({"status": "Succeeded"}, headers=headers)
 
     def checked(self, call: Call) -> Json:
         """A body that the published specification accepts."""
-        body = call.request.json
-        self.specification.check(resource_type(call.id), call.request.query.get("api-version", ""), body)
-        return dict(body)
+        version = call.request.query.get("api-version", "")
+        return self.specification.check(resource_type(call.id), version, call.request.json)
 
 
 def listed(arm: Arm, call: Call, items: Iterator[Json]) -> Answer:
     """A page of resources: archived ones only on request, newest first and cut off if asked."""
-    view = call.request.query.get("listViewType", "ActiveOnly")
-    chosen = [one for one in items if view == "All" or one["properties"].get("isArchived", False) == (view != "ActiveOnly")]
+    view, chosen = call.request.query.get("listViewType", "ActiveOnly"), list(items)
+    if view in ("EnabledOnly", "DisabledOnly"):
+        chosen = [one for one in chosen if one["properties"].get("isEnabled") == (view == "EnabledOnly")]
+    elif view != "All":
+        chosen = [one for one in chosen if one["properties"].get("isArchived", False) == (view == "ArchivedOnly")]
     if "desc" in call.request.query.get("$orderBy", ""):
         chosen.reverse()
     if top := call.request.query.get("$top"):
@@ -413,13 +444,30 @@ def start_upload(arm: Arm, call: Call) -> Answer:
 
 @route("POST", "/import")
 def import_asset(arm: Arm, call: Call) -> Answer:
-    """Copy an asset of a workspace into the registry."""
-    body = call.request.json
-    target = f"{call.scope.id}/models/{body['destinationName']}/versions/{body['destinationVersion']}"
-    source = arm.get("/" + body["sourceAssetId"].removeprefix("azureml://").lstrip("/"))
-    made = arm.storage.copy(source["properties"]["modelUri"], call.scope.account, target)
+    """Copy a model or another asset of a workspace into the registry."""
+    said = call.request.json["properties"]
+    found = re.search(r"/workspaces/([^/]+)/(\w+)/([^/]+)/versions/([^/]+)$", said["sourceAssetId"])
+    source = found and next((one for one in arm.scopes if found[1] in (one.name, str(one.key))), None)
+    if not found or not source:
+        raise not_found(f"The asset '{said['sourceAssetId']}'")
+    properties = dict(arm.get(f"{source.id}/{found[2]}/{found[3]}/versions/{found[4]}")["properties"])
+    target = f"{call.scope.id}/{found[2]}/{said['destinationName']}/versions/{said['destinationVersion']}"
+    if arm.find(target):
+        raise AzureError(409, "UserError", f"'{target.rpartition('registries/')[2]}' already exists in the registry.")
 
     def finish() -> None:
-        put_version(arm, target, {**source["properties"], "modelUri": made})
+        if uri := properties.get("modelUri"):
+            container = f"{said['destinationName']}-{uuid.uuid4().hex[:12]}"
+            arm.storage.write(call.scope.account, container, arm.files(uri, source.id))
+            properties["modelUri"] = f"https://{call.scope.account}.blob.core.windows.net/{container}"
+        put_version(arm, target, properties)
 
     return arm.begin(Call(call.request, call.fault, call.scope, target, {}), finish, Answer(status=202))
+
+
+@route("POST", "/datarefs/{name}/versions/{version}")
+def refer_to_data(arm: Arm, call: Call) -> Answer:
+    """A signature to read an asset of the registry."""
+    uri = call.request.json["blobUri"].partition("?")[0]
+    credential = {"credentialType": "SAS", "sasUri": f"{uri}?{arm.storage.signature()}"}
+    return Answer({"blobReferenceForConsumption": {"blobUri": uri, "credential": credential}})

@@ -1,6 +1,5 @@
 """Online and batch endpoints, their deployments, and scoring."""
 
-import json
 import re
 import threading
 import urllib.error
@@ -9,13 +8,22 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 
-from .arm import REGION, Arm, Call, listed, route
+from .arm import PROVIDER, REGION, Arm, Call, listed, route
 from .faults import Fault
 from .jobs import submit
 from .wire import Answer, AzureError, Json, Request
 
 Behaviour = Callable[[Request], Answer]
 KINDS = "onlineEndpoints|batchEndpoints"
+PROBE = {"initialDelay": "PT10S", "period": "PT10S", "timeout": "PT2S", "successThreshold": 1, "failureThreshold": 30}
+DEFAULTS: Json = {  # what the service adds to an online deployment that does not say it
+    "scaleSettings": {"scaleType": "Default"},
+    "requestSettings": {"requestTimeout": "PT5S", "maxConcurrentRequestsPerInstance": 1, "maxQueueWait": "PT0.5S"},
+    "livenessProbe": PROBE,
+    "readinessProbe": PROBE,
+    "egressPublicNetworkAccess": "Enabled",
+    "properties": {},
+}
 
 
 def refuse(message: str) -> AzureError:
@@ -56,11 +64,13 @@ def traffic_is_right(arm: Arm, call: Call, properties: Json) -> None:
         raise refuse("Mirror traffic is not supported on Kubernetes endpoints.")
 
 
-@route("PUT", f"/{{kind:{KINDS}}}/{{name:[A-Za-z][A-Za-z0-9-]{{1,30}}[A-Za-z0-9]}}")
+@route("PUT", f"/{{kind:{KINDS}}}/{{name}}")
 def put_endpoint(arm: Arm, call: Call) -> Answer:
     """Make or change an endpoint."""
     body, old = arm.checked(call), arm.find(call.id)
     arm.refuse_if_busy(call.id)
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]", call.names["name"]):
+        raise refuse("An endpoint's name has 3 to 32 letters, digits and hyphens, and begins with a letter.")
     properties = {key: value for key, value in body["properties"].items() if value is not None}
     online = call.names["kind"].lower() == "onlineendpoints"
     if online:
@@ -102,6 +112,8 @@ def put_deployment(arm: Arm, call: Call) -> Answer:
         if isinstance(reference, str) and reference.startswith("/subscriptions/"):
             arm.get(reference)
     state = {"provisioningState": "Updating" if old else "Creating"}
+    if call.names["kind"].lower() == "onlineendpoints":
+        properties = {**DEFAULTS, **properties}
     stored = arm.put(call.id, {**body, "properties": {**properties, **state}})
 
     def finish() -> None:
@@ -231,17 +243,23 @@ class Scoring:
             raise refuse("The endpoint has no default deployment.")
         self.arm.get(f"{endpoint['id']}/deployments/{deployment}")
         name = said.get("name") or f"batchjob-{uuid.uuid4()}"
+        words = {"UriFile": "uri_file", "UriFolder": "uri_folder", "MLTable": "mltable"}  # of the older batch interface
+        inputs = {key: {**one, "jobInputType": words.get(one["jobInputType"], one["jobInputType"])}
+                  for key, one in (said.get("inputData") or {}).items()}
+        outputs = {key: {**one, "jobOutputType": words.get(one["jobOutputType"], one["jobOutputType"])}
+                   for key, one in (said.get("outputData") or {}).items()}
         marks = {"endpoint": endpoint["name"], "deployment": deployment}
         properties = {
             "jobType": "Pipeline",
             "displayName": f"{endpoint['name']}-{deployment}",
             "experimentName": (said.get("properties") or {}).get("experimentName", endpoint["name"]),
             "tags": {"azureml.batchrun": "true"},
-            "properties": {**marks, "inputData": json.dumps(said.get("inputData"))},
-            "jobs": {"batchscoring": {}},
-            "outputs": said.get("outputData") or {},
+            "properties": marks,
+            "inputs": inputs,
+            "outputs": outputs,
         }
-        return Answer(self.arm.visible(submit(self.arm, workspace, name, properties)), 201)
+        kept = self.arm.specification.check(f"{PROVIDER}/workspaces/jobs", "2024-01-01-preview", {"properties": properties})
+        return Answer(self.arm.visible(submit(self.arm, workspace, name, kept["properties"], ["batchscoring"])), 201)
 
 
 def forward_to(address: str) -> Behaviour:

@@ -78,7 +78,7 @@ class Jobs:
         names = [job["name"], said.get("displayName") or "", said.get("experimentName") or ""]
         return next((one for pattern, one in self.scripts if any(pattern.search(name) for name in names)), JobScript())
 
-    def start(self, workspace: str, job: Json) -> Run:
+    def start(self, workspace: str, job: Json, steps: list[str]) -> Run:
         """Begin a job's run and those of its steps or trials."""
         said = job["properties"]
         script = self.script_of(job)
@@ -88,7 +88,7 @@ class Jobs:
         run = Run(job["name"], said.get("displayName") or job["name"], *common, kind, said.get("computeId") or "")
         run.tags, run.properties = dict(said.get("tags") or {}), dict(said.get("properties") or {})
         self.runs[run.name] = run
-        steps = list(said.get("jobs") or {})
+        steps = steps or list(said.get("jobs") or {})
         if said["jobType"] == "Sweep":
             steps = [f"trial_{n}" for n in range(script.trials)]
         for n, step in enumerate(steps):
@@ -132,8 +132,9 @@ class Jobs:
         self.write_log(run, "done\n" if run.status == "Completed" or run.children else script.log)
         job["properties"]["status"] = run.status
         if run.status == "Completed":
+            writer = self.runs[run.children[0]] if "azureml.batchrun" in run.tags else run
             for name, files in script.outputs.items():
-                self.write_output(job, run, name, files)
+                self.write_output(job, writer, name, files)
         if script.then:
             script.then(job)
 
@@ -145,19 +146,12 @@ class Jobs:
 
     def write_output(self, job: Json, run: Run, name: str, files: dict[str, bytes]) -> None:
         """Put an output's files in its place, and say where that is."""
-        scope = self.arm.scope_of(run.workspace)
-        assert scope
         said = (job["properties"].get("outputs") or {}).get(name) or {}
         path = str(said.get("uri") or f"azureml://datastores/workspaceblobstore/paths/azureml/{run.name}/{name}/")
-        path = path.replace("${{name}}", run.name)
-        said["uri"] = path
-        datastore, _, folder = path.partition("datastores/")[2].partition("/paths/")
-        store = self.arm.get(f"{scope.id}/datastores/{datastore}")["properties"]
-        folder = folder.strip("/")
-        self.arm.storage.write(
-            store["accountName"], store["containerName"], {f"{folder}/{file}": content for file, content in files.items()}
-        )
-        run.outputs[name] = path
+        said["uri"] = run.outputs[name] = path.replace("${{name}}", run.name)
+        account, container, folder = self.arm.place(said["uri"], run.workspace)
+        made = {f"{folder.strip('/')}/{file}": content for file, content in files.items()}
+        self.arm.storage.write(account, container, made)
 
     def log_files(self, run: Run) -> dict[str, str]:
         """Where the logs of a run can be read."""
@@ -273,7 +267,7 @@ def put_job(arm: Arm, call: Call) -> Answer:
     return Answer(submit(arm, call.scope.id, call.names["name"], arm.checked(call)["properties"]), 201)
 
 
-def submit(arm: Arm, workspace: str, name: str, properties: Json) -> Json:
+def submit(arm: Arm, workspace: str, name: str, properties: Json, steps: list[str] | None = None) -> Json:
     """Store a job and begin its run; whatever it refers to has to be there."""
     for reference in sorted(set(re.findall(r'"(?:azureml:)?(/subscriptions/[^"]+)"', json.dumps(properties)))):
         if re.search(r"/(codes|components|environments|data|models)/[^/]+/versions/|/computes/", reference):
@@ -284,7 +278,7 @@ def submit(arm: Arm, workspace: str, name: str, properties: Json) -> Json:
     kept = {key: value for key, value in properties.items() if value is not None}
     kept = {"experimentName": "Default", "tags": {}, "properties": {}, **kept, "services": services}
     job = arm.put(f"{workspace}/jobs/{name}", {"properties": {**kept, "status": "Starting", "isArchived": False}})
-    arm.jobs.start(workspace, job)
+    arm.jobs.start(workspace, job, steps or [])
     return job
 
 

@@ -73,10 +73,6 @@ class Storage:
             return {path.rpartition("/")[2]: blobs[path].content}
         return {name[len(inside) :]: blob.content for name, blob in blobs.items() if name.startswith(inside)}
 
-    def copy(self, url: str, account: str, name: str) -> str:
-        """Copy the files at a place into another account."""
-        raise NotImplementedError
-
     def __call__(self, request: Request, _: Fault | None) -> Answer:
         """Answer a request to `<account>.blob.core.windows.net`."""
         signed = request.query.get("sig") == self.secret or request.headers.get("x-ms-date") and request.token
