@@ -36,7 +36,9 @@ def available() -> bool:
 def quiet() -> None:
     """Keep the SDK's own chatter out of what people read."""
     warnings.simplefilter("ignore")
-    for name in ("azure", "msrest"):
+    import azure.ai.ml  # noqa: F401  # it sets the level of its logger when it is imported
+
+    for name in ("azure", "azure.ai.ml", "msrest"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
