@@ -1,9 +1,9 @@
 """Faults as data: which requests go wrong, when, and how.
 
-    cloud.faults.add(Fault("PUT", r"/onlineDeployments/green$", status=429, headers={"Retry-After": "1"}, times=2))
-    cloud.faults.add(Fault("PUT", r"/onlineDeployments/green$", ends="Failed", code="OutOfQuota", message="Not enough…"))
-    cloud.faults.add(Fault("PUT", r"/jobs/", drop="after"))                   # took effect, but nobody was told
-    cloud.faults.add(Fault("PATCH|PUT", r"/onlineEndpoints/", then=kill))     # took effect, then the caller died
+cloud.faults.add(Fault("PUT", r"/onlineDeployments/green$", status=429, headers={"Retry-After": "1"}, times=2))
+cloud.faults.add(Fault("PUT", r"/onlineDeployments/green$", ends="Failed", code="OutOfQuota", message="Not enough…"))
+cloud.faults.add(Fault("PUT", r"/jobs/", drop="after"))                   # took effect, but nobody was told
+cloud.faults.add(Fault("PATCH|PUT", r"/onlineEndpoints/", then=kill))     # took effect, then the caller died
 """
 
 import re
