@@ -2,9 +2,9 @@
 
     python scripts/extract_azure_specification.py TYPES_FOLDER
 
-TYPES_FOLDER holds Azure's published Bicep types (github.com/Azure/bicep-types-az, `generated/`, which Microsoft generates from
-github.com/Azure/azure-rest-api-specs): `index.json` and `<provider>/<namespace>/<version>/types.json`. Descriptions, read-only
-properties and what nothing refers to are left out; equal definitions are kept once.
+TYPES_FOLDER holds Azure's published Bicep types (`generated/` of github.com/Azure/bicep-types-az, which Microsoft makes
+from github.com/Azure/azure-rest-api-specs): `index.json` and `<provider>/<namespace>/<version>/types.json`.
+Descriptions and what nothing refers to are left out; equal definitions are kept once.
 """
 
 import json

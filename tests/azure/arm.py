@@ -171,7 +171,9 @@ class Arm:
         """The account, container and path of `azureml://…` (short forms are of this workspace) or `https://…`."""
         if found := re.match(r"https://([^.]+)\.[^/]+/([^/?]+)/?([^?]*)", uri):
             return found[1], found[2], found[3]
-        if found := re.match(r"azureml://(?:subscriptions/([^/]+)/resourcegroups/([^/]+)/workspaces/([^/]+)/)?(.*)", uri, re.I):
+        if found := re.match(
+            r"azureml://(?:subscriptions/([^/]+)/resourcegroups/([^/]+)/workspaces/([^/]+)/)?(.*)", uri, re.I
+        ):
             scope = next((one for one in self.scopes if one.id.lower() == workspace.lower()), None)
             if found[3]:
                 wanted = Scope(found[3], "workspaces", found[1], found[2]).id
@@ -215,7 +217,9 @@ class Arm:
         system = {**(old or {"systemData": {"createdAt": now(), "createdByType": "Application"}})["systemData"]}
         system |= {"lastModifiedAt": now()}
         order = old["order"] if old else next(self.ticks)
-        shown = re.sub(r"^.*/registries/([^/]+)/(?=.)", r"azureml://registries/\1/", path)  # how a registry names its assets
+        shown = re.sub(
+            r"^.*/registries/([^/]+)/(?=.)", r"azureml://registries/\1/", path
+        )  # how a registry names its assets
         stored = {**body, "id": shown, "name": path.rpartition("/")[2], "type": resource_type(path)}
         stored |= {"systemData": system, "order": order}
         self.resources[path.lower()] = stored
@@ -353,7 +357,7 @@ def list_secrets(arm: Arm, call: Call) -> Answer:
 @route("GET", f"/{{kind:{ASSETS}}}/{{name}}/versions")
 def list_assets(arm: Arm, call: Call) -> Answer:
     """The assets of a kind, or the versions of one."""
-    items = [one for one in arm.below(call.id)]
+    items = list(arm.below(call.id))
     if wanted := call.request.query.get("hash"):
         items = [one for one in items if one["properties"].get("properties", {}).get("hash_sha256") == wanted]
     return listed(arm, call, iter(items))

@@ -8,9 +8,9 @@
 What it is held to: bodies follow Azure's published specification (`specification.py`); what no route answers is a 501
 (`Arm.unmodelled`); every host but Azure's is refused (`Server.strays`).
 
-What it does not model: no role is checked (any signed-in caller may do anything; a caller who is not signed in may do nothing);
-images are not built, code is not run and computes do not start: a job ends as its script says, a deployment answers as its
-behaviour says. Quotas, build failures and crashes happen only as faults. Bodies of POST actions are not checked. Networks,
+What it does not model: no role is checked (who is signed in may do anything, who is not may do nothing); images are not
+built, code is not run and computes do not start: a job ends as its script says, a deployment answers as its behaviour
+says. Quotas, build failures and crashes happen only as faults. Bodies of POST actions are not checked. Networks,
 managed identities, diagnostics, cost and policy do not exist. Time passes quickly: an operation takes `seconds`.
 """
 
@@ -22,6 +22,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 from . import endpoints, jobs, mlflow
 from .arm import DATA_PLANE, MANAGEMENT, REGION, REGISTRY_PLANE, Arm, Scope
@@ -32,13 +33,23 @@ from .wire import Answer, AzureError, Json, Request
 
 TENANT = "00000000-0000-0000-0000-00000000000a"
 CLIENT = "00000000-0000-0000-0000-00000000000b"
+CLOUD = {  # what Azure says of itself to who asks before signing in
+    "name": "AzureCloud",
+    "portal": "https://portal.azure.com",
+    "authentication": {
+        "loginEndpoint": "https://login.microsoftonline.com/",
+        "audiences": ["https://management.azure.com/"],
+    },
+    "resourceManager": "https://management.azure.com/",
+    "suffixes": {"storage": "core.windows.net", "keyVaultDns": "vault.azure.net", "acrLoginServer": "azurecr.io"},
+}
 AUDIENCES = {MANAGEMENT: {"https://management.azure.com", "https://management.core.windows.net"}}
 SERVICES = {"https://ml.azure.com", *AUDIENCES[MANAGEMENT]}
 
 
 def token(audience: str, seconds: int = 3600) -> str:
     """An unsigned token with the claims that the SDK looks at."""
-    claims = {"aud": audience, "tid": TENANT, "oid": CLIENT, "appid": CLIENT, "name": "loopback"}
+    claims: Json = {"aud": audience, "tid": TENANT, "oid": CLIENT, "appid": CLIENT, "name": "loopback"}
     claims |= {"exp": int(time.time()) + seconds, "jti": uuid.uuid4().hex}
     parts = [json.dumps(part).encode() for part in ({"alg": "none", "typ": "JWT"}, claims)]
     return ".".join([*(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts), "loopback"])
@@ -55,13 +66,13 @@ def claims_of(given: str) -> Json:
 def demand_token(request: Request, audiences: set[str]) -> None:
     """Refuse who is not signed in for this service."""
     claims = claims_of(request.token)
-    challenge = {"WWW_Authenticate": f'Bearer authorization_uri="https://login.microsoftonline.com/{TENANT}"'}
+    challenge = {"WWW-Authenticate": f'Bearer authorization_uri="https://login.microsoftonline.com/{TENANT}"'}
     if not claims:
-        raise AzureError(401, "AuthenticationFailed", "The 'Authorization' header is missing or invalid.", **challenge)
+        raise AzureError(401, "AuthenticationFailed", "The 'Authorization' header is missing or invalid.", challenge)
     if claims["exp"] < time.time():
-        raise AzureError(401, "ExpiredAuthenticationToken", "The access token has expired.", **challenge)
+        raise AzureError(401, "ExpiredAuthenticationToken", "The access token has expired.", challenge)
     if str(claims["aud"]).rstrip("/") not in audiences:
-        raise AzureError(401, "InvalidAuthenticationTokenAudience", f"Not for '{claims['aud']}'.", **challenge)
+        raise AzureError(401, "InvalidAuthenticationTokenAudience", f"Not for '{claims['aud']}'.", challenge)
 
 
 class Cloud:
@@ -91,7 +102,7 @@ class Cloud:
         inference = re.escape(f".{REGION}.inference.ml.azure.com")
         self.server.serve(re.escape(MANAGEMENT), self.manage)
         self.server.serve(re.escape("login.microsoftonline.com"), self.sign_in)
-        self.server.serve(r"[a-z0-9]{3,24}\.blob\.core\.windows\.net", self.storage)
+        self.server.serve(r"[a-z0-9]{3,24}\.blob\.core\.windows\.net", self.blobs)
         self.server.serve(rf"(\w+|{REGION})\.api\.azureml\.ms|{re.escape(REGISTRY_PLANE)}", self.data_plane)
         self.server.serve(rf"[\w-]+{inference}|127\.0\.0\.1|localhost", self.scoring)
 
@@ -107,9 +118,7 @@ class Cloud:
 
     def requests(self, method: str = ".*", path: str = "") -> list[Request]:
         """What arrived with this method (a regular expression) and this in its host and path."""
-        return [
-            one for one in self.log if re.fullmatch(method, one.method) and re.search(path, one.host + one.path)
-        ]
+        return [one for one in self.log if re.fullmatch(method, one.method) and re.search(path, one.host + one.path)]
 
     def workspace(self, name: str) -> Scope:
         """A workspace by name."""
@@ -135,8 +144,16 @@ class Cloud:
 
     def manage(self, request: Request, fault: Fault | None) -> Answer:
         """Azure Resource Manager."""
+        if request.path == "/metadata/endpoints":
+            return Answer([CLOUD])
         demand_token(request, AUDIENCES[MANAGEMENT])
         return self.arm(request, fault)
+
+    def blobs(self, request: Request, fault: Fault | None) -> Answer:
+        """Azure Storage: opened by a signature, or by a token for storage."""
+        if not self.storage.opened_by(request):
+            demand_token(request, {"https://storage.azure.com"})
+        return self.storage(request, fault)
 
     def sign_in(self, request: Request, _: Fault | None) -> Answer:
         """Entra: the addresses of its endpoints, and a token for whoever brings the federated one."""
@@ -145,20 +162,24 @@ class Cloud:
             issuer = {"issuer": f"{root}/v2.0", "authorization_endpoint": f"{root}/oauth2/v2.0/authorize"}
             return Answer({**issuer, "token_endpoint": f"{root}/oauth2/v2.0/token"})
         if request.path.endswith("/discovery/instance"):
-            return Answer({"tenant_discovery_endpoint": f"{root}/v2.0/.well-known/openid-configuration", "metadata": []})
-        form = dict(re.findall(r"([^&=]+)=([^&]*)", request.body.decode()))
-        from urllib.parse import unquote_plus
-
-        if unquote_plus(form.get("client_assertion", "")) != self.federated_token.read_text():
-            return Answer({"error": "invalid_client", "error_description": "AADSTS700024: assertion is not valid."}, 401)
-        audience = unquote_plus(form["scope"]).split()[0].removesuffix("/.default")
+            return Answer(
+                {"tenant_discovery_endpoint": f"{root}/v2.0/.well-known/openid-configuration", "metadata": []}
+            )
+        form = dict(parse_qsl(request.body.decode()))
+        if form.get("client_assertion") != self.federated_token.read_text():
+            return Answer(
+                {"error": "invalid_client", "error_description": "AADSTS700024: assertion is not valid."}, 401
+            )
+        audience = form["scope"].split()[0].removesuffix("/.default")
         return Answer({"token_type": "Bearer", "expires_in": 3600, "access_token": token(audience)})
 
     def data_plane(self, request: Request, fault: Fault | None) -> Answer:
         """The workspace's and the registry's own services."""
         path = request.path
         if path.startswith("/discovery"):
-            return Answer({key: f"https://{DATA_PLANE}" for key in ("api", "history", "experimentation", "modelmanagement")})
+            return Answer(
+                dict.fromkeys(("api", "history", "experimentation", "modelmanagement"), f"https://{DATA_PLANE}")
+            )
         demand_token(request, SERVICES)
         if found := re.fullmatch(r"/registrymanagement/v1\.0/registries/([^/]+)/discovery", path):
             if found[1].lower() != self.registry.name.lower():

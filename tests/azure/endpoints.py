@@ -48,7 +48,7 @@ def get_endpoint(arm: Arm, call: Call) -> Answer:
 
 
 def traffic_is_right(arm: Arm, call: Call, properties: Json) -> None:
-    """The service's rules: live traffic adds up to 0 or 100, a copy goes to one managed deployment and is at most half."""
+    """The service's rules: live traffic adds up to 0 or 100; at most half is copied, to one managed deployment."""
     traffic, mirror = properties.get("traffic") or {}, properties.get("mirrorTraffic") or {}
     names = {one["name"]: one for one in arm.below(f"{call.id}/deployments")}
     for name in [*traffic, *mirror]:
@@ -80,7 +80,7 @@ def put_endpoint(arm: Arm, call: Call) -> Answer:
         raise refuse(f"The default deployment '{default}' does not exist.")
     name = call.names["name"]
     host = f"https://{name}.{REGION}.inference.ml.azure.com"
-    said = {"scoringUri": f"{host}/{'score' if online else 'jobs'}", "provisioningState": "Succeeded"}
+    said: Json = {"scoringUri": f"{host}/{'score' if online else 'jobs'}", "provisioningState": "Succeeded"}
     if online:
         said |= {"swaggerUri": f"{host}/swagger.json"}
         said |= {"traffic": properties.get("traffic") or {}, "mirrorTraffic": properties.get("mirrorTraffic") or {}}
@@ -146,7 +146,9 @@ def list_keys(arm: Arm, call: Call) -> Answer:
     endpoint = arm.get(call.id.rpartition("/")[0])
     if endpoint["properties"]["authMode"].lower() != "key":
         raise refuse("The endpoint does not use keys.")
-    return Answer(endpoint["properties"].setdefault("keys", {"primaryKey": uuid.uuid4().hex, "secondaryKey": uuid.uuid4().hex}))
+    return Answer(
+        endpoint["properties"].setdefault("keys", {"primaryKey": uuid.uuid4().hex, "secondaryKey": uuid.uuid4().hex})
+    )
 
 
 @route("POST", "/onlineEndpoints/{name}/token")
@@ -212,8 +214,7 @@ class Scoring:
     def choose(self, request: Request, endpoint: Json) -> str:
         """The deployment that is asked for, or the one that is furthest behind its share of the traffic."""
         traffic = endpoint["properties"].get("traffic") or {}
-        named = request.headers.get("azureml-model-deployment")
-        if named:
+        if named := request.headers.get("azureml-model-deployment"):
             found = self.arm.find(f"{endpoint['id']}/deployments/{named}")
             if not found or found["properties"]["provisioningState"] not in ("Succeeded", "Updating"):
                 raise AzureError(404, "NotFound", f"There is no deployment {named} to send this to.")
@@ -221,17 +222,21 @@ class Scoring:
         live = [one for one, share in traffic.items() if share]
         if not live:
             raise AzureError(404, "NotFound", "The endpoint has no valid deployment with positive weight.")
-        return min(live, key=lambda one: (self.sent[endpoint["name"], one] + 1) / traffic[one])
+        chosen: str = min(live, key=lambda one: (self.sent[endpoint["name"], one] + 1) / traffic[one])
+        return chosen
 
     def answer(self, endpoint: str, deployment: str, request: Request, *, kubernetes: bool = False) -> Answer:
         """What a deployment answers; Azure reports a managed container's failure as 424."""
         self.sent[endpoint, deployment] += 1
-        behaviour = self.behaviours.get((endpoint, deployment), lambda _: Answer({"deployment": deployment}))
-        given = behaviour(request)
+        behaviour = self.behaviours.get((endpoint, deployment))
+        given = behaviour(request) if behaviour else Answer({"deployment": deployment})
         headers = {**given.headers, "azureml-model-deployment": deployment}
         if given.status == 200 or kubernetes:
             return Answer(given.content, given.status, headers)
-        headers |= {"ms-azureml-model-error-statuscode": str(given.status), "ms-azureml-model-error-reason": "model_error"}
+        headers |= {
+            "ms-azureml-model-error-statuscode": str(given.status),
+            "ms-azureml-model-error-reason": "model_error",
+        }
         return Answer(given.content, 424, headers)
 
     def start(self, request: Request, endpoint: Json, workspace: str) -> Answer:
@@ -244,10 +249,14 @@ class Scoring:
         self.arm.get(f"{endpoint['id']}/deployments/{deployment}")
         name = said.get("name") or f"batchjob-{uuid.uuid4()}"
         words = {"UriFile": "uri_file", "UriFolder": "uri_folder", "MLTable": "mltable"}  # of the older batch interface
-        inputs = {key: {**one, "jobInputType": words.get(one["jobInputType"], one["jobInputType"])}
-                  for key, one in (said.get("inputData") or {}).items()}
-        outputs = {key: {**one, "jobOutputType": words.get(one["jobOutputType"], one["jobOutputType"])}
-                   for key, one in (said.get("outputData") or {}).items()}
+        inputs = {
+            key: {**one, "jobInputType": words.get(one["jobInputType"], one["jobInputType"])}
+            for key, one in (said.get("inputData") or {}).items()
+        }
+        outputs = {
+            key: {**one, "jobOutputType": words.get(one["jobOutputType"], one["jobOutputType"])}
+            for key, one in (said.get("outputData") or {}).items()
+        }
         marks = {"endpoint": endpoint["name"], "deployment": deployment}
         properties = {
             "jobType": "Pipeline",
@@ -258,7 +267,9 @@ class Scoring:
             "inputs": inputs,
             "outputs": outputs,
         }
-        kept = self.arm.specification.check(f"{PROVIDER}/workspaces/jobs", "2024-01-01-preview", {"properties": properties})
+        kept = self.arm.specification.check(
+            f"{PROVIDER}/workspaces/jobs", "2024-01-01-preview", {"properties": properties}
+        )
         return Answer(self.arm.visible(submit(self.arm, workspace, name, kept["properties"], ["batchscoring"])), 201)
 
 

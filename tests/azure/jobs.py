@@ -2,10 +2,11 @@
 
 import json
 import re
+import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from .arm import Arm, Call, listed, now, resource_type, route
 from .faults import Fault
@@ -13,6 +14,8 @@ from .wire import Answer, AzureError, Json, Request, not_found
 
 ENDED = {"Completed", "Failed", "Canceled"}
 SCOPED = re.compile(r"/(?:history|data|modelregistry)/v\d\.0(/subscriptions/.+?/workspaces/[^/]+)(/.*)", re.I)
+
+STORED = re.compile(r"/artifact/v2\.0(/subscriptions/.+?/workspaces/[^/]+)/artifacts/([^/]+/[^/]+)(/\w+)?", re.I)
 
 
 @dataclass
@@ -49,7 +52,9 @@ class Run:
     metrics: dict[str, float] = field(default_factory=dict)
     params: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
+    history: list[Json] = field(default_factory=list)
     started: str = field(default_factory=now)
+    began: int = field(default_factory=lambda: int(time.time() * 1000))
     ended: str = ""
     looks: int = 0
 
@@ -93,8 +98,14 @@ class Jobs:
             steps = [f"trial_{n}" for n in range(script.trials)]
         for n, step in enumerate(steps):
             compute = ((said.get("jobs") or {}).get(step) or {}).get("computeId") or run.compute
-            name = f"{run.name}_{n}" if said["jobType"] == "Sweep" else str(uuid.uuid5(uuid.NAMESPACE_URL, run.name + step))
-            child = Run(name, step, *common, "azureml.StepRun", compute, run.name, "Running" if n == 0 else "NotStarted")
+            name = (
+                f"{run.name}_{n}"
+                if said["jobType"] == "Sweep"
+                else str(uuid.uuid5(uuid.NAMESPACE_URL, run.name + step))
+            )
+            child = Run(
+                name, step, *common, "azureml.StepRun", compute, run.name, "Running" if n == 0 else "NotStarted"
+            )
             self.runs[name] = child
             run.children.append(name)
         return run
@@ -188,6 +199,8 @@ class Jobs:
     def __call__(self, request: Request, _: Fault | None) -> Answer:
         """Answer for run history, and say where the outputs of a run are."""
         with self.arm.lock:
+            if local := STORED.fullmatch(request.path):
+                return self.stored(request, *local.groups(default=""))
             found = SCOPED.fullmatch(request.path)
             scope = self.arm.scope_of(found[1]) if found else None
             if not found or not scope:
@@ -209,7 +222,9 @@ class Jobs:
         """Where the output is that run history calls by this id."""
         run, _, name = asset.partition("/")
         path, workspace = self.runs[run].outputs[name], self.runs[run].workspace
-        return path.replace("azureml://", f"azureml:/{workspace.replace('/providers/Microsoft.MachineLearningServices', '')}/")
+        return path.replace(
+            "azureml://", f"azureml:/{workspace.replace('/providers/Microsoft.MachineLearningServices', '')}/"
+        )
 
     def history(self, request: Request, run: Run, rest: str) -> Answer:
         """What is asked about a run."""
@@ -239,20 +254,37 @@ class Jobs:
         scope = self.arm.scope_of(run.workspace)
         assert scope
         root = f"https://{scope.account}.blob.core.windows.net/azureml/{run.folder}"
+        return self.signed_files(request, root, rest.removeprefix("/artifacts"))
+
+    def stored(self, request: Request, workspace: str, folder: str, rest: str) -> Answer:
+        """The same for any folder that MLflow knows of: of a run, or of what was uploaded."""
+        scope = self.arm.scope_of(workspace)
+        if scope is None:
+            raise not_found(f"The workspace of {request.path}")
+        stores = [one["properties"] for one in self.arm.below(f"{scope.id}/datastores")]
+        roots = [
+            f"https://{one['accountName']}.blob.core.windows.net/{one['containerName']}/{folder}" for one in stores
+        ]
+        root = next((one for one in roots if self.arm.storage.read(one)), roots[0])
+        return self.signed_files(request, root, rest)
+
+    def signed_files(self, request: Request, root: str, rest: str) -> Answer:
+        """Names of files below a place, with signatures to read or write them."""
+        origin, container = root.rsplit("/", 2)[1:]
 
         def signed(path: str) -> Json:
-            origin = {"origin": "ExperimentRun", "container": f"dcid.{run.name}", "path": path}
-            return {**origin, "contentUri": f"{root}/{path}?{self.arm.storage.signature()}"}
+            uri = f"{root}/{path}?{self.arm.storage.signature()}"
+            return {"origin": origin, "container": container, "path": path, "contentUri": uri}
 
-        if rest == "/artifacts/batch/metadata":
-            paths = [one["path"] for one in request.json["paths"]]
-            content = {path: signed(path) for path in paths}
+        if rest == "/batch/metadata":
+            content = {one["path"]: signed(one["path"]) for one in request.json["paths"]}
             return Answer({"artifacts": content, "artifactContentInformation": content, "errors": {}})
-        path = request.query.get("path", "")
-        if rest == "/artifacts/contentinfo":
+        names, path = sorted(self.arm.storage.read(root)), request.query.get("path", "")
+        if rest == "/contentinfo":
+            if path not in names:
+                raise AzureError(404, "NotFound", f"There is no artifact {path}.")
             return Answer(signed(path))
-        names = sorted(self.arm.storage.read(root))
-        if rest in ("/artifacts/path", "/artifacts/prefix/contentinfo"):
+        if rest in ("/path", "/prefix/contentinfo"):
             names = [name for name in names if name == path or name.startswith(path.rstrip("/") + "/")]
         return Answer({"value": [signed(name) for name in names]})
 

@@ -4,8 +4,8 @@ A process whose environment holds `Cloud.environment()` believes that it talks t
 `login.microsoftonline.com`, `*.blob.core.windows.net` and the rest: `HTTPS_PROXY` sends it here, the certificate of a
 throw-away authority (`REQUESTS_CA_BUNDLE`, `SSL_CERT_FILE`) makes it trust what it finds, and the three `AZURE_…`
 variables of workload identity federation sign it in, the way CI does it. The code under test is not patched, and
-its requests carry the real host names. A host that nobody here answers for is refused and kept in `Cloud.strays`, so that
-no test can reach the internet.
+its requests carry the real host names. A host that nobody here answers for is refused and kept in `Server.strays`: no
+test can reach the internet.
 """
 
 import re
@@ -81,10 +81,11 @@ class Connection(BaseHTTPRequestHandler):
     """One connection: perhaps a CONNECT that becomes TLS, then requests."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # otherwise every answer waits 40 ms for the caller's acknowledgement
     server_state: Server
     host = ""
 
-    def do_CONNECT(self) -> None:  # noqa: N802 - the name is the method's
+    def do_CONNECT(self) -> None:
         """Become the host that is asked for, or refuse."""
         host = self.path.rpartition(":")[0]
         if self.server_state.handler_of(host) is None:

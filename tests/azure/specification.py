@@ -1,9 +1,8 @@
 """Bodies held against the published Azure specification (specification.json), never against our own code.
 
 Checked: required properties, types, enumerations, unknown properties, and the variant that a discriminator names.
-Read-only properties are dropped, as the service does. Names and enumeration values are compared without case and kept as
-published, as the service does (the SDK sends `enabled` and expects to read `Enabled`). Values outside an open enumeration
-are refused.
+Read-only properties are dropped. Names and enumeration values are compared without case and kept as published: the SDK
+sends `enabled` and expects to read `Enabled`. Values outside an open enumeration are refused.
 """
 
 import json
@@ -74,20 +73,25 @@ class Specification:
             faults.append(f"{path or 'body'}: {value!r} is not an object")
             return value
         inside = f"{path}." if path else ""
-        known, required, ignored = dict(schema["properties"]), set(schema.get("required", [])), schema.get("ignored", [])
+        known, required, ignored = (
+            dict(schema["properties"]),
+            set(schema.get("required", [])),
+            schema.get("ignored", []),
+        )
         additional = schema.get("additional")
-        if name := schema.get("discriminator"):
-            chosen = next((one for one in schema["variants"] if one.lower() == str(value.get(name)).lower()), None)
+        if "discriminator" in schema:
+            kind = str(schema["discriminator"])
+            chosen = next((str(one) for one in schema["variants"] if one.lower() == str(value.get(kind)).lower()), None)
             if chosen is None:
-                faults.append(f"{inside}{name}: {value.get(name)!r} is not one of {', '.join(schema['variants'])}")
+                faults.append(f"{inside}{kind}: {value.get(kind)!r} is not one of {', '.join(schema['variants'])}")
                 return value
             variant = self.definitions[schema["variants"][chosen]]
             known |= variant["properties"]
             required |= set(variant.get("required", []))
             ignored = [*ignored, *variant.get("ignored", [])]
             additional = variant.get("additional", additional)
-        exact = {key.lower(): key for key in known}
-        given = {exact.get(key.lower(), key): one for key, one in value.items()}
+        exact: dict[str, str] = {key.lower(): key for key in known}
+        given: Json = {exact.get(str(key).lower(), str(key)): one for key, one in value.items()}
         faults += [f"{inside}{name}: is required" for name in sorted(required) if given.get(name) is None]
         kept: Json = {}
         for name, one in given.items():
