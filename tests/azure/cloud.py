@@ -1,0 +1,212 @@
+"""A stand-in for Azure on loopback, for the real azure-ai-ml SDK, azure-identity and MLflow, unpatched.
+
+    cloud = Cloud(tmp_path)                                         # workspaces dev, staging and prod, one registry
+    subprocess.run(["mlops", "deploy", …], env={**os.environ, **cloud.environment()})
+    cloud.arm.get(cloud.workspace("dev").id + "/onlineEndpoints/x") # what is there now
+    cloud.requests("PUT", "/jobs/")                                 # what was asked
+
+What it is held to: bodies follow Azure's published specification (`specification.py`); what no route answers is a 501
+(`Arm.unmodelled`); every host but Azure's is refused (`Server.strays`).
+
+What it does not model: no role is checked (who is signed in may do anything, who is not may do nothing); images are not
+built, code is not run and computes do not start: a job ends as its script says, a deployment answers as its behaviour
+says. Quotas, build failures and crashes happen only as faults. Bodies of POST actions are not checked. Networks,
+managed identities, diagnostics, cost and policy do not exist. Time passes quickly: an operation takes `seconds`.
+"""
+
+import base64
+import json
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from . import endpoints, jobs, mlflow
+from .arm import DATA_PLANE, MANAGEMENT, REGION, REGISTRY_PLANE, Arm, Scope
+from .faults import Fault, Faults
+from .server import Server
+from .storage import Storage
+from .wire import Answer, AzureError, Json, Request
+
+TENANT = "00000000-0000-0000-0000-00000000000a"
+CLIENT = "00000000-0000-0000-0000-00000000000b"
+CLOUD = {  # what Azure says of itself to who asks before signing in
+    "name": "AzureCloud",
+    "portal": "https://portal.azure.com",
+    "authentication": {
+        "loginEndpoint": "https://login.microsoftonline.com/",
+        "audiences": ["https://management.azure.com/"],
+    },
+    "resourceManager": "https://management.azure.com/",
+    "suffixes": {"storage": "core.windows.net", "keyVaultDns": "vault.azure.net", "acrLoginServer": "azurecr.io"},
+}
+AUDIENCES = {MANAGEMENT: {"https://management.azure.com", "https://management.core.windows.net"}}
+SERVICES = {"https://ml.azure.com", *AUDIENCES[MANAGEMENT]}
+
+
+def token(audience: str, seconds: int = 3600) -> str:
+    """An unsigned token with the claims that the SDK looks at."""
+    claims: Json = {"aud": audience, "tid": TENANT, "oid": CLIENT, "appid": CLIENT, "name": "loopback"}
+    claims |= {"exp": int(time.time()) + seconds, "jti": uuid.uuid4().hex}
+    parts = [json.dumps(part).encode() for part in ({"alg": "none", "typ": "JWT"}, claims)]
+    return ".".join([*(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts), "loopback"])
+
+
+def claims_of(given: str) -> Json:
+    """What a token says, or nothing if it is none of ours."""
+    parts = given.split(".")
+    if len(parts) != 3 or parts[2] != "loopback":
+        return {}
+    return dict(json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))))
+
+
+def demand_token(request: Request, audiences: set[str]) -> None:
+    """Refuse who is not signed in for this service."""
+    claims = claims_of(request.token)
+    challenge = {"WWW_Authenticate": f'Bearer authorization_uri="https://login.microsoftonline.com/{TENANT}"'}
+    if not claims:
+        raise AzureError(401, "AuthenticationFailed", "The 'Authorization' header is missing or invalid.", **challenge)
+    if claims["exp"] < time.time():
+        raise AzureError(401, "ExpiredAuthenticationToken", "The access token has expired.", **challenge)
+    if str(claims["aud"]).rstrip("/") not in audiences:
+        raise AzureError(401, "InvalidAuthenticationTokenAudience", f"Not for '{claims['aud']}'.", **challenge)
+
+
+class Cloud:
+    """Everything there is, behind one port."""
+
+    def __init__(
+        self,
+        folder: Path,
+        workspaces: tuple[str | Scope, ...] = ("dev", "staging", "prod"),
+        registry: str | Scope = "registry",
+        *,
+        seconds: float = 0.02,
+        direct_scoring: bool = False,
+    ) -> None:
+        """`direct_scoring` gives managed endpoints a plain address on loopback, for clients that ignore proxies."""
+        self.scopes = [Scope(one) if isinstance(one, str) else one for one in workspaces]
+        self.registry = Scope(registry, "registries") if isinstance(registry, str) else registry
+        self.storage = Storage()
+        self.arm = Arm(self.storage, [*self.scopes, self.registry], seconds)
+        self.jobs = jobs.Jobs(self.arm)
+        self.server = Server(folder)
+        self.arm.direct_address, self.arm.direct_scoring = f"http://127.0.0.1:{self.server.port}", direct_scoring
+        self.scoring = endpoints.Scoring(self.arm, demand_token)
+        self.mlflow = mlflow.MLflow(self.arm)
+        self.federated_token = folder / "federated-token"
+        self.federated_token.write_text(token("api://AzureADTokenExchange"))
+        inference = re.escape(f".{REGION}.inference.ml.azure.com")
+        self.server.serve(re.escape(MANAGEMENT), self.manage)
+        self.server.serve(re.escape("login.microsoftonline.com"), self.sign_in)
+        self.server.serve(r"[a-z0-9]{3,24}\.blob\.core\.windows\.net", self.blobs)
+        self.server.serve(rf"(\w+|{REGION})\.api\.azureml\.ms|{re.escape(REGISTRY_PLANE)}", self.data_plane)
+        self.server.serve(rf"[\w-]+{inference}|127\.0\.0\.1|localhost", self.scoring)
+
+    @property
+    def faults(self) -> Faults:
+        """What is to go wrong."""
+        return self.server.faults
+
+    @property
+    def log(self) -> list[Request]:
+        """Everything that arrived, oldest first."""
+        return self.server.log
+
+    def requests(self, method: str = ".*", path: str = "") -> list[Request]:
+        """What arrived with this method (a regular expression) and this in its host and path."""
+        return [one for one in self.log if re.fullmatch(method, one.method) and re.search(path, one.host + one.path)]
+
+    def workspace(self, name: str) -> Scope:
+        """A workspace by name."""
+        return next(one for one in self.scopes if one.name == name)
+
+    def environment(self) -> dict[str, str]:
+        """What makes a process take this for Azure."""
+        proxy, certificate = f"http://127.0.0.1:{self.server.port}", str(self.server.certificate)
+        proxies = {"HTTPS_PROXY": proxy, "https_proxy": proxy, "NO_PROXY": "127.0.0.1,localhost"}
+        return {
+            **proxies,
+            "no_proxy": proxies["NO_PROXY"],
+            "REQUESTS_CA_BUNDLE": certificate,
+            "SSL_CERT_FILE": certificate,
+            "AZURE_TENANT_ID": TENANT,
+            "AZURE_CLIENT_ID": CLIENT,
+            "AZURE_FEDERATED_TOKEN_FILE": str(self.federated_token),
+        }
+
+    def stop(self) -> None:
+        """Stop listening."""
+        self.server.stop()
+
+    def manage(self, request: Request, fault: Fault | None) -> Answer:
+        """Azure Resource Manager."""
+        if request.path == "/metadata/endpoints":
+            return Answer([CLOUD])
+        demand_token(request, AUDIENCES[MANAGEMENT])
+        return self.arm(request, fault)
+
+    def blobs(self, request: Request, fault: Fault | None) -> Answer:
+        """Azure Storage: opened by a signature, or by a token for storage."""
+        if not self.storage.opened_by(request):
+            demand_token(request, {"https://storage.azure.com"})
+        return self.storage(request, fault)
+
+    def sign_in(self, request: Request, _: Fault | None) -> Answer:
+        """Entra: the addresses of its endpoints, and a token for whoever brings the federated one."""
+        root = f"https://login.microsoftonline.com/{TENANT}"
+        if request.path.endswith("/.well-known/openid-configuration"):
+            issuer = {"issuer": f"{root}/v2.0", "authorization_endpoint": f"{root}/oauth2/v2.0/authorize"}
+            return Answer({**issuer, "token_endpoint": f"{root}/oauth2/v2.0/token"})
+        if request.path.endswith("/discovery/instance"):
+            return Answer(
+                {"tenant_discovery_endpoint": f"{root}/v2.0/.well-known/openid-configuration", "metadata": []}
+            )
+        form = dict(parse_qsl(request.body.decode()))
+        if form.get("client_assertion") != self.federated_token.read_text():
+            return Answer(
+                {"error": "invalid_client", "error_description": "AADSTS700024: assertion is not valid."}, 401
+            )
+        audience = form["scope"].split()[0].removesuffix("/.default")
+        return Answer({"token_type": "Bearer", "expires_in": 3600, "access_token": token(audience)})
+
+    def data_plane(self, request: Request, fault: Fault | None) -> Answer:
+        """The workspace's and the registry's own services."""
+        path = request.path
+        if path.startswith("/discovery"):
+            return Answer(
+                dict.fromkeys(("api", "history", "experimentation", "modelmanagement"), f"https://{DATA_PLANE}")
+            )
+        demand_token(request, SERVICES)
+        if found := re.fullmatch(r"/registrymanagement/v1\.0/registries/([^/]+)/discovery", path):
+            if found[1].lower() != self.registry.name.lower():
+                raise AzureError(404, "RegistryNotFound", f"Registry {found[1]} was not found.")
+            return Answer(
+                {
+                    "registryName": self.registry.name,
+                    "primaryRegion": REGION,
+                    "regions": [REGION],
+                    "subscriptionId": self.registry.subscription,
+                    "resourceGroup": self.registry.group,
+                    "primaryRegionResourceProviderUri": f"https://{REGISTRY_PLANE}/",
+                    "registryFqdns": {REGION: {"uri": f"https://{REGISTRY_PLANE}/"}},
+                }
+            )
+        if path.startswith("/mferp/managementfrontend/"):
+            return self.arm(request, fault)
+        if path.startswith("/mlflow/"):
+            return self.mlflow(request, fault)
+        return self.jobs(request, fault)
+
+
+@contextmanager
+def running(folder: Path, *workspaces: str | Scope) -> Iterator[Cloud]:
+    """A cloud that stops when the block ends."""
+    cloud = Cloud(folder, workspaces or ("dev", "staging", "prod"))
+    try:
+        yield cloud
+    finally:
+        cloud.stop()

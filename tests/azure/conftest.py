@@ -1,0 +1,15 @@
+"""A cloud for each test."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from .cloud import Cloud, running
+
+
+@pytest.fixture
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Workspaces dev, staging and prod and a registry; fails the test that asked for something not modelled."""
+    with running(tmp_path_factory.mktemp("cloud")) as one:
+        yield one
+        assert not one.arm.unmodelled, one.arm.unmodelled

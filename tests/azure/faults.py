@@ -1,0 +1,89 @@
+"""Faults as data: which requests go wrong, when, and how.
+
+cloud.faults.add(Fault("PUT", r"/onlineDeployments/green$", status=429, headers={"Retry-After": "1"}, times=2))
+cloud.faults.add(Fault("PUT", r"/onlineDeployments/green$", ends="Failed", code="OutOfQuota", message="Not enough…"))
+cloud.faults.add(Fault("PUT", r"/jobs/", drop="after"))                   # took effect, but nobody was told
+cloud.faults.add(Fault("PATCH|PUT", r"/onlineEndpoints/", then=kill))     # took effect, then the caller died
+"""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Literal
+
+from .wire import Answer, AzureError, Request
+
+MESSAGES = {  # what Azure says when a test does not say it itself
+    401: ("ExpiredAuthenticationToken", "The access token expiry UTC time is earlier than current UTC time."),
+    409: ("Conflict", "Resource is being modified by another operation. Try again later."),
+    412: ("PreconditionFailed", "The condition set in the request's header was not met."),
+    429: ("TooManyRequests", "The request is being throttled. Retry later."),
+    500: ("InternalServerError", "An internal server error occurred. Please try again."),
+    503: ("ServiceUnavailable", "The server is currently unavailable. Please retry later."),
+}
+
+
+class Dropped(Exception):
+    """The connection breaks without an answer."""
+
+
+@dataclass
+class Fault:
+    """Break the `nth` request that matches, and the `times` - 1 after it; never stop if `times` is 0."""
+
+    method: str  # a regular expression: "PUT|PATCH"
+    path: str  # a regular expression, searched in host and path
+    status: int | None = None  # answer with this error instead
+    code: str = ""
+    message: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    delay: float = 0.0  # answer this many seconds later
+    drop: Literal["before", "after"] | None = None  # break the connection before or after the request took effect
+    ends: Literal["Failed", "Never"] | None = None  # how the long-running operation that it starts will end
+    then: Callable[[Request], object] | None = None  # called once the request took effect, before it is answered
+    nth: int = 1
+    times: int = 1
+    seen: int = field(default=0, init=False)
+
+    def hit(self, request: Request) -> bool:
+        """Count a matching request; is it one to break?"""
+        if not re.fullmatch(self.method, request.method) or not re.search(self.path, request.host + request.path):
+            return False
+        self.seen += 1
+        return self.seen >= self.nth and (not self.times or self.seen < self.nth + self.times)
+
+
+class Faults:
+    """The rules of one test."""
+
+    def __init__(self) -> None:
+        self.rules: list[Fault] = []
+        self.lock = Lock()
+
+    def add(self, *rules: Fault) -> None:
+        """From now on."""
+        self.rules.extend(rules)
+
+    def apply(self, request: Request, answer: Callable[[Fault | None], Answer]) -> Answer:
+        """The answer to a request after the first rule that hits it had its way."""
+        with self.lock:
+            rule = next((one for one in self.rules if one.hit(request)), None)
+        if rule is None:
+            return answer(None)
+        time.sleep(rule.delay)
+        if rule.drop == "before":
+            raise Dropped
+        if rule.status is not None:
+            code, message = MESSAGES.get(rule.status, ("UserError", "The request failed."))
+            headers = dict(rule.headers)
+            if rule.status == 401:
+                headers.setdefault("WWW-Authenticate", 'Bearer error="invalid_token"')
+            return AzureError(rule.status, rule.code or code, rule.message or message, **headers).answer
+        given = answer(rule)
+        if rule.then:
+            rule.then(request)
+        if rule.drop == "after":
+            raise Dropped
+        return given
