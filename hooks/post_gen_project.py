@@ -18,17 +18,19 @@ PROJECT = Path.cwd()
 SLUG = "{% raw %}{{cookiecutter.project_slug}}{% endraw %}"  # the folder in each layer that holds its files
 
 
+def nested(folder: Path, name: str) -> list[Path]:
+    """The layer `name` somewhere in `folder`, after all that contain it, `folder` first; none when it is not there."""
+    found = [layer for layer in sorted(folder.rglob(name)) if layer.is_dir() and SLUG not in layer.parts]
+    return [one for layer in found for one in [*reversed(layer.parents), layer] if one.is_relative_to(folder)]
+
+
 def chosen_layers() -> list[Path]:
     """The layer folders in the order in which they apply; a nested layer comes after those that contain it."""
-    scenario = TEMPLATE / "scenarios" / ANSWERS["scenario"]
-    task = next(folder for folder in sorted(scenario.rglob(ANSWERS["task"])) if folder.is_dir())
-    nested = [folder for folder in reversed(task.parents) if folder.is_relative_to(scenario)]
     return [
-        *nested,
-        task,
+        *nested(TEMPLATE / "scenarios" / ANSWERS["scenario"], ANSWERS["task"]),
         TEMPLATE / "ci" / ANSWERS["ci_system"],
         TEMPLATE / "iac" / ANSWERS["iac_tool"],
-        TEMPLATE / "deployments" / ANSWERS["deployment"],
+        *nested(TEMPLATE / "deployments", ANSWERS["deployment"]),
         TEMPLATE / "licenses" / ANSWERS["license"],
     ]
 

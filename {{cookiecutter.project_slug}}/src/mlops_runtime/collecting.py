@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FOLDER = "MLOPS_COLLECT_TO"
 VERSION = "MLOPS_MODEL_VERSION"  # which registered version answers; set by `mlops serve`
+MASK = "MLOPS_COLLECT_MASK"  # columns, separated by commas, whose values are not kept
 LARGEST_FILE = 256 * 2**20  # bytes per process and day
 logger = logging.getLogger("azmlinfsrv.collecting")  # a child of the logger that the inference server shows
 

@@ -1,5 +1,10 @@
-"""The settings in config/*.yml, checked against a schema: errors name the file, the key and the fix."""
+"""The settings in config/*.yml, checked against a schema: errors name the file, the key and the fix.
 
+What is under deployment: belongs to where the model serves, so its schema is that plug-in's: `target.Deployment`.
+"""
+
+import importlib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -117,6 +122,7 @@ class Shared(Section):
     training: dict[str, Scalar]
     gates: Gates
     monitoring: Monitoring
+    deployment: Any = {}
 
 
 class Azure(Section):
@@ -158,6 +164,7 @@ class EnvironmentSettings(Section):
     data: dict[str, str] = {}
     contacts: Contacts
     training: dict[str, Scalar] = {}
+    deployment: dict[str, Any] = {}
 
 
 class Config(Shared):
@@ -169,6 +176,7 @@ class Config(Shared):
     compute: Compute
     data: dict[str, str]
     contacts: Contacts
+    deployment: Section
 
 
 def find_root(start: Path | None = None) -> Path:
@@ -196,10 +204,15 @@ def read_yaml(path: Path) -> Any:
 
 def read_section(path: Path, schema: type[S]) -> S:
     """The file's content as `schema`; everything that breaks it in one Problem."""
+    return validated(read_yaml(path), schema, f"{path}: ")
+
+
+def validated(content: Any, schema: type[S], where: str) -> S:
+    """The content as `schema`; everything that breaks it in one Problem, its keys after `where`."""
     try:
-        return schema.model_validate(read_yaml(path))
+        return schema.model_validate(content)
     except ValidationError as error:
-        lines = [f"{path}: {'.'.join(map(str, e['loc'])) or 'the file'}: {_advice(e, schema)}" for e in error.errors()]
+        lines = [f"{where}{'.'.join(map(str, e['loc'])) or 'the file'}: {_advice(e, schema)}" for e in error.errors()]
         raise Problem("\n".join(lines)) from None
 
 
@@ -233,6 +246,20 @@ def load(environment: str = "dev", root: Path | None = None) -> Config:
             f"the keys there are {', '.join(shared.training)}."
         )
     return Config.model_validate(
-        {**dict(shared), **dict(own), "training": {**shared.training, **own.training}}
-        | {"root": root, "environment": environment}
+        {
+            **dict(shared),
+            **dict(own),
+            "root": root,
+            "environment": environment,
+            "training": {**shared.training, **own.training},
+            "deployment": _deployment({**shared.deployment, **own.deployment}, environment),
+        }
     )
+
+
+def _deployment(content: dict[str, Any], environment: str) -> Section:
+    """The settings of where the model serves, as its plug-in wants them."""
+    if find_spec("mlops_runtime.target") is None:
+        return validated(content, Section, "config/shared.yml: deployment.")
+    schema: type[Section] = importlib.import_module("mlops_runtime.target").Deployment
+    return validated(content, schema, f"config/shared.yml with config/{environment}.yml: deployment.")

@@ -1,21 +1,28 @@
-"""Files derived from others, so that each fact is written once: the AzureML environment from pyproject.toml."""
+"""Files derived from others, so that each fact is written once: the AzureML environments from pyproject.toml."""
 
 import json
 import tomllib
 from pathlib import Path
 
-ENVIRONMENT = Path("mlops", "azureml", "environments", "conda.yml")
+ENVIRONMENTS = Path("mlops", "azureml", "environments")
+# AzureML environment: the file derived for it, and the dependency groups and extras that it has besides.
+FILES = {"train": ("conda.yml", ["train"], ["job"]), "serve": ("serve-conda.yml", [], ["serve"])}
 
 
-def conda(root: Path) -> str:
-    """The conda file of the training environment: the dependencies, the group `train`, and what jobs need besides."""
+def conda(root: Path, name: str) -> str:
+    """The conda file of an environment: the dependencies, with its dependency groups and extras where declared."""
     content = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    project, training = content["project"], content.get("dependency-groups", {}).get("train", [])
+    project, groups = content["project"], content.get("dependency-groups", {})
     python = (root / ".python-version").read_text(encoding="utf-8").strip()
-    packages = [*project["dependencies"], *training, *project["optional-dependencies"]["job"]]
+    _, own_groups, own_extras = FILES[name]
+    packages = [
+        *project["dependencies"],
+        *(package for group in own_groups for package in groups.get(group, [])),
+        *(package for extra in own_extras for package in project["optional-dependencies"].get(extra, [])),
+    ]
     lines = [
         "# Derived from pyproject.toml and .python-version by `mlops config render`.",
-        "name: train",
+        f"name: {name}",
         "channels:",
         "  - conda-forge",
         "dependencies:",
@@ -28,8 +35,9 @@ def conda(root: Path) -> str:
 
 
 def derive(root: Path) -> dict[Path, str]:
-    """Every derived file with the content that it should have."""
-    return {root / ENVIRONMENT: conda(root)}
+    """Every derived file with the content that it should have: one for each AzureML environment that is there."""
+    folder = root / ENVIRONMENTS
+    return {folder / FILES[name][0]: conda(root, name) for name in FILES if (folder / f"{name}.yml").is_file()}
 
 
 def stale(root: Path) -> list[Path]:

@@ -5,15 +5,17 @@ The SDK takes seconds to import, so functions import it when they are called.
 
 import logging
 import warnings
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mlops_runtime.config import Config
+from mlops_runtime.config import Config, read_yaml
 from mlops_runtime.errors import Problem
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
+    from azure.identity import DefaultAzureCredential
 
 # What a file is, by its $schema, and the SDK function that loads it.
 LOADERS = {
@@ -22,6 +24,12 @@ LOADERS = {
     "environment": "load_environment",
     "data": "load_data",
     "schedule": "load_schedule",
+    "managedOnlineEndpoint": "load_online_endpoint",
+    "managedOnlineDeployment": "load_online_deployment",
+    "kubernetesOnlineEndpoint": "load_online_endpoint",
+    "kubernetesOnlineDeployment": "load_online_deployment",
+    "batchEndpoint": "load_batch_endpoint",
+    "modelBatchDeployment": "load_model_batch_deployment",
 }
 
 
@@ -36,10 +44,7 @@ def available() -> bool:
 def quiet() -> None:
     """Keep the SDK's own chatter out of what people read."""
     warnings.simplefilter("ignore")
-    import azure.ai.ml  # noqa: F401  # it sets the level of its logger when it is imported
-
-    for name in ("azure", "azure.ai.ml", "msrest"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.disable(logging.WARNING)  # its modules have loggers with levels of their own
 
 
 def workspace(settings: Config) -> "MLClient":
@@ -62,23 +67,46 @@ def _client(settings: Config, subscription: str, group: str, **place: str) -> "M
         raise Problem(f"config/{file}.yml: the subscription is empty: write its id there, or run `mlops bootstrap`.")
     quiet()
     from azure.ai.ml import MLClient
+
+    return MLClient(credential(), subscription, group, enable_telemetry=False, show_progress=False, **place)
+
+
+@cache
+def credential() -> "DefaultAzureCredential":
+    """Who runs this, as Azure knows them."""
     from azure.identity import DefaultAzureCredential
 
     # A pipeline or a person signs in; a browser that opens on a build agent would wait for ever.
-    credential = DefaultAzureCredential(exclude_interactive_browser_credential=True)
-    return MLClient(credential, subscription, group, enable_telemetry=False, show_progress=False, **place)
+    return DefaultAzureCredential(exclude_interactive_browser_credential=True)
 
 
-def faults(path: Path, schema: str) -> list[str]:
-    """What Azure ML's own schema finds wrong with a YAML file whose `$schema` is `…/<schema>.schema.json`."""
+def token() -> str:
+    """A token for requests to endpoints; kept until it expires."""
+    return str(credential().get_token("https://ml.azure.com/.default").token)
+
+
+def schema_of(content: Any) -> str:
+    """What a YAML document is, by the last part of its $schema; empty when it has none."""
+    return Path(str(content.get("$schema", ""))).name.removesuffix(".schema.json")
+
+
+def load(file: Path, changed: dict[str, Any] | None = None) -> Any:
+    """The SDK's object of a YAML file, with values for its dotted keys that differ from what is written there."""
+    from azure.ai.ml.entities import _load_functions
+
+    overrides = [{key: value} for key, value in (changed or {}).items()]
+    return getattr(_load_functions, LOADERS[schema_of(read_yaml(file))])(file, params_override=overrides)
+
+
+def faults(path: Path, changed: dict[str, Any] | None = None) -> list[str]:
+    """What Azure ML's own schema finds wrong with a YAML file that has a `$schema`, `changed` as `load` changes it."""
+    schema = schema_of(read_yaml(path))
     if schema not in LOADERS:
         return [f"unknown $schema {schema!r}; known are {', '.join(LOADERS)}"]
     with warnings.catch_warnings():
         quiet()
-        from azure.ai.ml.entities import _load_functions as load  # the public names lack some of them
-
         try:
-            entity = getattr(load, LOADERS[schema])(path)
+            entity = load(path, changed)
         except Exception as error:  # the SDK raises many unrelated types, all of them about the file
             return [" ".join(str(error).split())[:500]]
         result = entity._validate() if hasattr(entity, "_validate") else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlops_runtime import pipeline
+from mlops_runtime import cloud, pipeline
 from mlops_runtime.cloud.assets import Assets
 from mlops_runtime.cloud.errors import explained
 from mlops_runtime.config import Config, Scalar, read_yaml
@@ -110,20 +110,12 @@ def _step_compute(settings: Config, step: str) -> Iterator[tuple[str, Scalar]]:
         yield f"jobs.{step}.distribution.process_count_per_instance", chosen.processes_per_instance
 
 
-def load(file: Path, changed: dict[str, Scalar]) -> "PipelineJob":
-    """The pipeline of a YAML file with what is overridden."""
-    from azure.ai.ml import load_job
-
-    job: PipelineJob = load_job(file, params_override=[{key: value} for key, value in changed.items()])
-    return job
-
-
 def submit(
     client: "MLClient", file: Path, changed: dict[str, Scalar], tags: dict[str, str], name: str | None = None
 ) -> "PipelineJob":
     """Send the pipeline with what is overridden, as the job `name` or as one with a name that the service gives."""
     with explained(f"To submit {file.name}"):
-        job = load(file, changed)
+        job: PipelineJob = cloud.load(file, changed)
         job.name = name
         job.tags = {**(job.tags or {}), **tags}
         sent: PipelineJob = client.jobs.create_or_update(job)

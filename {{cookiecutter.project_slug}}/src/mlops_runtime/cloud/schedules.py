@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlops_runtime import cloud
 from mlops_runtime.cloud.assets import digest
 from mlops_runtime.cloud.errors import explained
-from mlops_runtime.cloud.jobs import load
 from mlops_runtime.config import Scalar, read_yaml
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ CONTENT = "content"  # tag: what the schedule was made from
 
 def ensure(client: "MLClient", file: Path, changed: dict[str, Scalar]) -> bool:
     """Make the schedule of a YAML file run its pipeline with what is overridden; False when it does already."""
-    from azure.ai.ml.entities._load_functions import load_schedule
     from azure.core.exceptions import ResourceNotFoundError
 
     content = read_yaml(file)
@@ -29,8 +28,8 @@ def ensure(client: "MLClient", file: Path, changed: dict[str, Scalar]) -> bool:
                 return False
         except ResourceNotFoundError:
             pass
-        schedule = load_schedule(file)
-        schedule.create_job = load(pipeline, changed)
+        schedule = cloud.load(file)
+        schedule.create_job = cloud.load(pipeline, changed)
         schedule.tags = {CONTENT: version}
         client.schedules.begin_create_or_update(schedule).result()
     print(f"Scheduled {content['name']}: {content['trigger']['expression']}")

@@ -79,7 +79,6 @@ def _azureml(root: Path) -> Iterator[str]:
     assets.add(config.load(root=root).project.name)  # the model, which the pipeline registers
     for file, content in contents.items():
         name = file.relative_to(root).as_posix()
-        schema = Path(str(content.get("$schema", ""))).name.removesuffix(".schema.json")
         for key, text in _texts(content):
             if key in ("path", "code", "conda_file", "create_job") and not text.startswith("azureml:"):
                 if not (file.parent / text).exists():
@@ -91,8 +90,11 @@ def _azureml(root: Path) -> Iterator[str]:
                 asset = text.removeprefix("azureml:").split("@")[0].split(":")[0]
                 if asset not in assets:
                     yield f"{name}: {key}: {text}: no file under mlops/azureml is named {asset!r}."
-        if schema and cloud.available():
-            for fault in cloud.faults(file, schema):
+        code = content.get("code_configuration") if isinstance(content, dict) else None
+        if code and not (file.parent / code["code"] / code["scoring_script"]).is_file():
+            yield f"{name}: code_configuration.scoring_script: {code['scoring_script']} does not exist."
+        if cloud.schema_of(content) and cloud.available():
+            for fault in cloud.faults(file):
                 yield f"{name}: {fault}"
 
 

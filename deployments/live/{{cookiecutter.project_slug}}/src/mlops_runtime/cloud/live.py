@@ -1,0 +1,97 @@
+"""A live endpoint on Azure: its state, its traffic, and how many instances its deployments have."""
+
+import itertools
+import time
+from typing import TYPE_CHECKING, Any
+
+from mlops_runtime import cloud
+from mlops_runtime.cloud.errors import explained
+from mlops_runtime.cloud.models import Registered
+from mlops_runtime.cloud.releases import DIGEST, MODEL, ROLLOUT, Endpoint
+from mlops_runtime.config import Config
+from mlops_runtime.rollout import IN_PROGRESS, Deployed, State
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
+POLLS = (1, 2, 4, 8, 15)  # seconds between looks at a deployment; the last one is repeated
+MANAGEMENT = "https://management.azure.com"
+AUTOSCALE = "Microsoft.Insights/autoscaleSettings"
+
+
+class Live(Endpoint):
+    """The endpoint that config names."""
+
+    def __init__(self, settings: Config, client: "MLClient") -> None:
+        super().__init__(settings, client.online_endpoints, client.online_deployments)
+        self.uri = ""
+
+    def state(self) -> State:
+        """What is there now."""
+        entity = self.read()
+        if entity is None:
+            return State()
+        self.uri = str(entity.scoring_uri)
+        with explained(f"To look at the deployments of {self.name}"):
+            found = list(self.deployments.list(self.name))
+        return State(
+            {name: int(share) for name, share in (entity.traffic or {}).items() if share},
+            {one.name: Deployed((one.tags or {}).get(DIGEST, ""), str(one.provisioning_state)) for one in found},
+            str((entity.tags or {}).get(ROLLOUT, "")),
+        )
+
+    def shift(self, traffic: dict[str, int], *, mirror: dict[str, int] | None = None, end: bool = False) -> None:
+        """Share the requests like this, and copy some as `mirror` says."""
+
+        def edit(entity: Any) -> None:
+            entity.traffic = dict(traffic)
+            entity.mirror_traffic = dict(mirror or {})
+
+        self.change(edit, end=end)
+
+    def wait(self, name: str) -> str:
+        """Wait until Azure has finished with a deployment; its state then."""
+        for pause in itertools.chain(POLLS, itertools.repeat(POLLS[-1])):
+            state = self.provisioning(name)
+            if state not in IN_PROGRESS:
+                return state
+            time.sleep(pause)
+        raise AssertionError("unreachable")
+
+    def provisioning(self, name: str) -> str:
+        """Azure's word for a deployment's state."""
+        with explained(f"To look at the deployment {name}"):
+            return str(self.deployments.get(name, self.name).provisioning_state)
+
+    def model(self, name: str) -> Registered:
+        """The model that a deployment runs."""
+        with explained(f"To look at the deployment {name}"):
+            one = self.deployments.get(name, self.name)
+        return Registered(self.settings.project.name, str((one.tags or {}).get(MODEL, "")), {}, str(one.model))
+
+    def scale(self, name: str, least: int, most: int, cpu_percent: int) -> None:
+        """Let Azure Monitor add instances above this load and take them away below half of it."""
+        from azure.core import PipelineClient
+        from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
+        from azure.core.rest import HttpRequest
+
+        place = self.settings.azure
+        group = f"/subscriptions/{place.subscription}/resourceGroups/{place.resource_group}/providers"
+        workspace = f"{group}/Microsoft.MachineLearningServices/workspaces/{place.workspace}"
+        target = f"{workspace}/onlineEndpoints/{self.name}/deployments/{name}"
+
+        def rule(operator: str, limit: float, direction: str) -> dict[str, Any]:
+            trigger = {"metricName": "CpuUtilizationPercentage", "metricResourceUri": target, "timeGrain": "PT1M"}
+            trigger |= {"statistic": "Average", "timeWindow": "PT5M", "timeAggregation": "Average"}
+            action = {"direction": direction, "type": "ChangeCount", "value": "1", "cooldown": "PT5M"}
+            return {"metricTrigger": {**trigger, "operator": operator, "threshold": limit}, "scaleAction": action}
+
+        capacity = {"minimum": str(least), "maximum": str(most), "default": str(least)}
+        rules = [rule("GreaterThan", cpu_percent, "Increase"), rule("LessThan", cpu_percent / 2, "Decrease")]
+        profiles = [{"name": "load", "capacity": capacity, "rules": rules}]
+        properties = {"enabled": True, "targetResourceUri": target, "profiles": profiles}
+        url = f"{MANAGEMENT}{group}/{AUTOSCALE}/{self.name}-{name}?api-version=2022-10-01"
+        policies = [RetryPolicy(), BearerTokenCredentialPolicy(cloud.credential(), f"{MANAGEMENT}/.default")]
+        request = HttpRequest("PUT", url, json={"location": place.location, "properties": properties})
+        with explained(f"To let {name} have more instances"), PipelineClient(MANAGEMENT, policies=policies) as client:
+            client.send_request(request).raise_for_status()
