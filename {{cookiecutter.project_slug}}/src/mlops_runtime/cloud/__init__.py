@@ -5,8 +5,10 @@ The SDK takes seconds to import, so functions import it when they are called.
 
 import logging
 import warnings
+from contextlib import redirect_stdout
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +84,12 @@ def credential() -> "DefaultAzureCredential":
 def token() -> str:
     """A token for requests to endpoints; kept until it expires."""
     return str(credential().get_token("https://ml.azure.com/.default").token)
+
+
+def finish(operation: Any) -> Any:
+    """Wait for a long-running operation, without the dots that the SDK prints meanwhile."""
+    with redirect_stdout(StringIO()):
+        return operation.result()
 
 
 def schema_of(content: Any) -> str:
