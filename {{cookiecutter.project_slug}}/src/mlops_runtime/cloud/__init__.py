@@ -5,7 +5,8 @@ The SDK takes seconds to import, so functions import it when they are called.
 
 import logging
 import warnings
-from contextlib import redirect_stdout
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
@@ -86,10 +87,10 @@ def token() -> str:
     return str(credential().get_token("https://ml.azure.com/.default").token)
 
 
-def finish(operation: Any) -> Any:
-    """Wait for a long-running operation, without the dots that the SDK prints meanwhile."""
-    with redirect_stdout(StringIO()):
-        return operation.result()
+def finish(begin: Callable[[], Any]) -> Any:
+    """Do a long-running operation to its end, without the dots and colours that the SDK prints meanwhile."""
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        return begin().result()
 
 
 def schema_of(content: Any) -> str:
