@@ -75,6 +75,22 @@ def baked(shared: Path) -> Callable[[str], Path]:
     return get
 
 
+@pytest.fixture(scope="session")
+def deployed(shared: Path) -> Callable[[str, str], Path]:
+    """The project of a task and a deployment target, generated once a session: only read it."""
+
+    def get(task: str, target: str) -> Path:
+        folder = shared / "deployed" / target / task
+        with FileLock(shared / f"deployed-{target}-{task}.lock"):
+            if not folder.exists():
+                answers = {"scenario": BY_NAME[task].scenario, "task": task, "project_name": "Taxi Fares"}
+                more = {"deployment": target}
+                cookiecutter(str(TEMPLATE), no_input=True, output_dir=str(folder), extra_context=answers | more)
+        return folder / "taxi-fares"
+
+    return get
+
+
 @dataclass(frozen=True)
 class Environment:
     """A virtual environment."""

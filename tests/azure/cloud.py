@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from . import endpoints, jobs, mlflow
+from . import endpoints, insights, jobs, mlflow
 from .arm import DATA_PLANE, MANAGEMENT, REGION, REGISTRY_PLANE, Arm, Scope
 from .faults import Fault, Faults
 from .server import Server
@@ -92,6 +92,7 @@ class Cloud:
         self.registry = Scope(registry, "registries") if isinstance(registry, str) else registry
         self.storage = Storage()
         self.arm = Arm(self.storage, [*self.scopes, self.registry], seconds)
+        self.autoscale = insights.Autoscale(self.arm)
         self.jobs = jobs.Jobs(self.arm)
         self.server = Server(folder)
         self.arm.direct_address, self.arm.direct_scoring = f"http://127.0.0.1:{self.server.port}", direct_scoring
@@ -147,7 +148,7 @@ class Cloud:
         if request.path == "/metadata/endpoints":
             return Answer([CLOUD])
         demand_token(request, AUDIENCES[MANAGEMENT])
-        return self.arm(request, fault)
+        return self.autoscale(request) if insights.PROVIDER in request.path else self.arm(request, fault)
 
     def blobs(self, request: Request, fault: Fault | None) -> Answer:
         """Azure Storage: opened by a signature, or by a token for storage."""

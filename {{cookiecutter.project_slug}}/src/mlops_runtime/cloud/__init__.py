@@ -5,8 +5,11 @@ The SDK takes seconds to import, so functions import it when they are called.
 
 import logging
 import warnings
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +86,12 @@ def credential() -> "DefaultAzureCredential":
 def token() -> str:
     """A token for requests to endpoints; kept until it expires."""
     return str(credential().get_token("https://ml.azure.com/.default").token)
+
+
+def finish(begin: Callable[[], Any]) -> Any:
+    """Do a long-running operation to its end, without the dots and colours that the SDK prints meanwhile."""
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        return begin().result()
 
 
 def schema_of(content: Any) -> str:

@@ -147,13 +147,15 @@ class _Rollout:
     def _take(self, action: rollout.Action, state: State) -> None:
         name, live = action.name, self.live
         if action.do == "create":
+            if "create" in self.done:
+                raise Problem(f"Azure has created {name}, but says that it is not ready.{live.log(name)}")
             live.create(name, self.content)
-            if self.own.autoscale:
-                scale = self.own.autoscale
-                live.scale(name, scale.min, scale.max, scale.cpu_percent)
         elif action.do == "wait":
             live.wait(name)
         elif action.do == "smoke":
+            scale = self.own.autoscale
+            if scale:
+                live.scale(name, scale.min, scale.max, scale.cpu_percent)
             _smoke(live, name, self.rows)
         elif action.do == "shift":
             live.shift(action.traffic)

@@ -178,7 +178,7 @@ class Endpoint:
         entity.tags = {key: value for key, value in merged.items() if value is not None}
         edit(entity)
         with explained(f"To change the endpoint {self.name}"):
-            self.operations.begin_create_or_update(entity).result()
+            cloud.finish(lambda: self.operations.begin_create_or_update(entity))
 
     def create(self, name: str, content: Release) -> None:
         """Create or replace a deployment; Problem with the end of its log when that fails."""
@@ -187,7 +187,7 @@ class Endpoint:
         self._check(self.read())
         try:
             with explained(f"To create the deployment {name}"):
-                self.deployments.begin_create_or_update(entity).result()
+                cloud.finish(lambda: self.deployments.begin_create_or_update(entity))
         except Problem as problem:
             raise Problem(f"{problem}{self.log(name)}") from problem
 

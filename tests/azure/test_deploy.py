@@ -1,0 +1,267 @@
+"""`mlops deploy` and `mlops rollback` on live endpoints: what they do, what they refuse, and how they recover."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ..conftest import Environment
+from .cloud import Cloud
+from .faults import Fault
+from .shell import Shell
+from .world import World, copy, kill
+
+pytestmark = pytest.mark.full
+PUT_ENDPOINT = r"/onlineEndpoints/[^/]+$"
+
+
+@pytest.fixture(scope="session")
+def shell(azure: Environment) -> Iterator[Shell]:
+    """Commands with the Azure SDK."""
+    one = Shell(azure.python)
+    yield one
+    one.stop()
+
+
+@pytest.fixture(params=["online", "kubernetes"])
+def world(
+    request: pytest.FixtureRequest, deployed: Callable[..., Path], cloud: Cloud, shell: Shell, tmp_path: Path
+) -> World:
+    """A project of the target, with a first model in dev whose deployments answer as they should."""
+    one = World(copy(deployed("classification", request.param), tmp_path / "project"), cloud, shell)
+    one.model("1")
+    for colour in ("blue", "green"):
+        one.behave(colour)
+    return one
+
+
+def test_first_update_unchanged_rollback(world: World) -> None:
+    said = world.deploy("--dry-run")
+    assert said.code == 0
+    assert "create blue without traffic" in said.said
+    assert not world.writes()
+
+    first = world.deploy()
+    assert first.code == 0, first.said
+    assert world.traffic == {"blue": 100}
+    blue = world.found("/deployments/blue")
+    assert blue
+    collector = blue["properties"]["dataCollector"]["collections"]
+    assert {name: one["dataCollectionMode"] for name, one in collector.items()} == dict.fromkeys(
+        ("model_inputs", "model_outputs", "refused"), "Enabled"
+    )
+    assert blue["properties"]["environmentVariables"]["MLOPS_MODEL_VERSION"] == "1"
+    assert (world.found() or {})["properties"]["authMode"].lower() == "aadtoken"
+    assert world.tags == {}, "the lease was given back"
+
+    before = len(world.writes())
+    again = world.deploy()
+    assert again.code == 0
+    assert "nothing to do" in again.said
+    assert len(world.writes()) == before, "nothing was sent"
+    none = world.mlops("rollback", "--env", "dev")
+    assert none.code == 1
+    assert "nothing to go back to" in none.said
+
+    world.model("2")
+    second = world.deploy()
+    assert second.code == 0, second.said
+    steps = [one.json["properties"].get("traffic") for one in world.cloud.requests("PUT", PUT_ENDPOINT)]
+    assert [step for step in steps if step and step != {"blue": 100}] == [
+        {"blue": 90, "green": 10},
+        {"blue": 50, "green": 50},
+        {"green": 100},
+        {"green": 100},
+    ]
+    assert world.traffic == {"green": 100}
+    assert world.found("/deployments/blue"), "the one before stays"
+
+    back = world.mlops("rollback", "--env", "dev")
+    assert back.code == 0, back.said
+    assert world.traffic == {"blue": 100}
+    forth = world.mlops("rollback", "--env", "dev")
+    assert forth.code == 0, forth.said
+    assert world.traffic == {"green": 100}
+
+
+def test_mirror(world: World) -> None:
+    config = world.root / "config/shared.yml"
+    world.deploy()
+    world.model("2")
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace("minutes: 0, mirror: 0", "minutes: 0").replace("minutes: 0", "minutes: 0, mirror: 20"))
+    done = world.deploy()
+    if "mirror: 0" in text:
+        mirrored = [one.json["properties"].get("mirrorTraffic") for one in world.cloud.requests("PUT", PUT_ENDPOINT)]
+        assert {"green": 20} in mirrored
+        assert world.traffic == {"green": 100}
+    else:
+        assert done.code == 2, "Kubernetes endpoints copy no requests"
+        assert "not supported on Kubernetes" in done.said
+        assert world.traffic == {"blue": 100}
+
+
+@pytest.mark.parametrize("fault", ["bad answers", "accepts nonsense", "script fails"])
+def test_failed_smoke_test_shifts_nothing(world: World, fault: str) -> None:
+    world.deploy()
+    world.model("2")
+    if fault == "accepts nonsense":
+        world.behave("green", bad=200)
+    else:
+        world.behave("green", good=500 if fault == "script fails" else 404, calls=0)
+    world.cloud.arm.logs[f"{world.workspace.id}/onlineEndpoints/{world.endpoint}/deployments/green".lower()] = "planted"
+    done = world.deploy()
+    assert done.code == 1, done.said
+    assert "green failed its test" in done.said
+    assert "blue still gets all requests" in done.said
+    assert "planted" in done.said, "the log is shown"
+    assert world.traffic == {"blue": 100}
+    assert world.tags == {}
+    assert not [one for one in world.cloud.requests("PUT", PUT_ENDPOINT) if "green" in (one.json["properties"].get("traffic") or {})]
+    world.behave("green")
+    again = world.deploy()
+    assert again.code == 0, again.said
+    assert world.traffic == {"green": 100}
+
+
+def test_failing_half_way_is_rolled_back(world: World) -> None:
+    world.deploy()
+    world.model("2")
+    world.behave("green", good=500, calls=1 + 4)  # the test, and the watch at 10 %
+    done = world.deploy()
+    assert done.code == 1, done.said
+    assert "traffic: blue 50 %, green 50 %" in done.said
+    assert "All requests went back to blue" in done.said
+    assert "HTTP 500" in done.said
+    assert world.traffic == {"blue": 100}
+    assert world.tags == {}
+
+
+def test_slow_answers_are_not_well(world: World) -> None:
+    world.deploy()
+    world.model("2")
+    config = world.root / "config/shared.yml"
+    config.write_text(config.read_text(encoding="utf-8").replace("p95_ms: 500}", "p95_ms: 0.001}", 1))
+    done = world.deploy()
+    assert done.code == 1, done.said
+    assert "95 % of the answers took up to" in done.said
+    assert world.traffic == {"blue": 100}
+
+
+@pytest.mark.parametrize("moment", ["endpoint", "deployment", "10 %", "50 %", "100 %"])
+def test_killed_and_run_again(world: World, moment: str) -> None:
+    first = moment in ("endpoint", "deployment")
+    if not first:
+        world.deploy()
+        world.model("2")
+    path = r"/deployments/(blue|green)$" if moment == "deployment" else PUT_ENDPOINT
+    puts = len(world.cloud.requests("PUT", PUT_ENDPOINT))
+    nth = {"endpoint": 1, "deployment": 1, "10 %": 2, "50 %": 3, "100 %": 4}[moment]
+    assert puts == 0 or not first
+    running = []
+    world.cloud.faults.add(Fault("PUT", path, then=lambda _: kill(running[0]), nth=nth))
+    running.append(world.start("deploy", "--env", "dev"))
+    killed = running[0].wait()
+    assert killed.code != 0
+    shares = {"10 %": {"blue": 90, "green": 10}, "50 %": {"blue": 50, "green": 50}, "100 %": {"green": 100}}
+    time.sleep(0.1)
+    world.cloud.arm.settle()
+    assert world.traffic == shares.get(moment, {})
+    assert world.tags["lease"], "nobody has said that it ended"
+    done = world.deploy()
+    assert done.code == 0, done.said
+    assert world.traffic == ({"blue": 100} if first else {"green": 100})
+    assert world.tags == {}
+
+
+def test_killed_then_rolled_back(world: World) -> None:
+    world.deploy()
+    world.model("2")
+    running = []
+    world.cloud.faults.add(Fault("PUT", PUT_ENDPOINT, then=lambda _: kill(running[0]), nth=3))
+    running.append(world.start("deploy", "--env", "dev"))
+    running[0].wait()
+    done = world.mlops("rollback", "--env", "dev")
+    assert done.code == 0, done.said
+    assert world.traffic == {"blue": 100}
+    assert world.tags == {}
+
+
+def test_two_at_once(world: World) -> None:
+    world.deploy()
+    world.model("2")
+    world.cloud.faults.add(Fault("PUT", r"/deployments/green$", delay=6))
+    one = world.start("deploy", "--env", "dev")
+    while "create green" not in one.said:
+        time.sleep(0.05)
+    other = world.deploy()
+    assert other.code == 1, other.said
+    assert "is changing the endpoint" in other.said
+    assert one.wait().code == 0
+    assert world.traffic == {"green": 100}
+
+
+def test_lease_of_another_machine(world: World) -> None:
+    world.deploy()
+    world.model("2")
+    endpoint = world.found()
+    assert endpoint
+    endpoint["tags"] = {"lease": f"elsewhere/1/2 {time.time() + 900:.0f}"}
+    done = world.deploy()
+    assert done.code == 1
+    assert "elsewhere/1/2 is changing" in done.said
+    assert world.mlops("rollback", "--env", "dev").code == 1
+    assert world.deploy("--take-over").code == 0
+    assert world.traffic == {"green": 100}
+    endpoint["tags"] = {"lease": f"elsewhere/1/2 {time.time() - 1:.0f}"}
+    world.model("3")
+    assert world.deploy().code == 0, "a lease ends"
+
+
+FAILURES = {
+    "quota": ("OutOfQuota", "Not enough quota available for Standard_F4s_v2 in SubscriptionId.", "ask for more quota"),
+    "image": ("ImageBuildFailure", "The image build failed: conda could not resolve.", "image could not be built"),
+    "crash": ("ResourceNotReady", "User container has crashed or terminated.", "container did not start"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_failures_are_explained(world: World, name: str) -> None:
+    code, message, helps = FAILURES[name]
+    world.deploy()
+    world.model("2")
+    world.cloud.arm.logs[f"{world.workspace.id}/onlineEndpoints/{world.endpoint}/deployments/green".lower()] = "planted"
+    world.cloud.faults.add(Fault("PUT", r"/deployments/green$", ends="Failed", code=code, message=message))
+    done = world.deploy()
+    assert done.code == 2, done.said
+    assert message.rstrip(".") in done.said
+    assert helps in done.said
+    assert "planted" in done.said
+    assert world.traffic == {"blue": 100}
+    assert "lease" not in world.tags
+    again = world.deploy()
+    assert again.code == 0, again.said
+    assert world.traffic == {"green": 100}
+
+
+def test_only_what_is_promoted(world: World) -> None:
+    world.use("prod")
+    none = world.deploy()
+    assert none.code == 2
+    assert "mlops promote --env prod" in none.said
+    world.model("aaaaaaaaaaaa", scope=world.cloud.registry, promoted_staging="a")
+    assert world.deploy().code == 2, "staging is not prod"
+    refused = world.deploy("--version", "aaaaaaaaaaaa")
+    assert refused.code == 1
+    assert "may not be deployed to prod" in refused.said
+    world.model("bbbbbbbbbbbb", scope=world.cloud.registry, promoted_staging="a", promoted_prod="a, b")
+    for colour in ("blue", "green"):
+        world.behave(colour)
+    done = world.deploy()
+    assert done.code == 0, done.said
+    assert world.traffic == {"blue": 100}
+    blue = world.found("/deployments/blue")
+    assert blue
+    registry = "registries/registry" in str(blue["properties"]["model"])
+    assert registry == ("mirror" in (world.root / "config/shared.yml").read_text(encoding="utf-8"))
