@@ -138,12 +138,12 @@ def unfinished(client: "MLClient", prefix: str) -> tuple[str, bool]:
     raise AssertionError("unreachable")
 
 
-def fetch_output(client: "MLClient", name: str, step: str, output: str, folder: Path) -> Path:
-    """Download what a step of the job wrote as `output`; the folder that holds its files."""
-    with explained(f"To fetch {output} of the step {step}"):
+def fetch_artifacts(client: "MLClient", name: str, step: str, artifacts: str, folder: Path) -> Path:
+    """Download what a step of the job has tracked with MLflow; the folder called `artifacts`."""
+    with explained(f"To fetch {artifacts} of the step {step}"):
         child = next(child for child in client.jobs.list(parent_job_name=name) if child.display_name == step)
-        client.jobs.download(str(child.name), download_path=folder, output_name=output)
-    return folder / "named-outputs" / output
+        client.jobs.download(str(child.name), download_path=folder)
+        return next(found for found in folder.rglob(artifacts) if found.is_dir())
 
 
 def wait(client: "MLClient", name: str) -> Ended:
