@@ -77,7 +77,8 @@ class World:
         account = scope.account
         uri = f"https://{account}.blob.core.windows.net/{container}/taxi-fares-{version}/model"
         if scope.kind == "workspaces":
-            uri = f"azureml://datastores/workspaceblobstore/paths/taxi-fares-{version}/model"
+            place = scope.id.replace("/providers/Microsoft.MachineLearningServices", "").replace("Groups", "groups")
+            uri = f"azureml:/{place}/datastores/workspaceblobstore/paths/taxi-fares-{version}/model"
             account, container, _ = self.cloud.arm.place(uri, scope.id)
         written = {f"taxi-fares-{version}/model/{name}": content for name, content in files.items()}
         self.cloud.storage.write(account, container, written)
