@@ -71,6 +71,11 @@ def put_endpoint(arm: Arm, call: Call) -> Answer:
     arm.refuse_if_busy(call.id)
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]", call.names["name"]):
         raise refuse("An endpoint's name has 3 to 32 letters, digits and hyphens, and begins with a letter.")
+    for scope in arm.scopes:
+        if scope != call.scope and arm.find(call.id.replace(call.scope.id, scope.id)):
+            raise refuse(
+                f"An endpoint named '{call.names['name']}' exists in this region; names are unique in a region."
+            )
     properties = {key: value for key, value in body["properties"].items() if value is not None}
     online = call.names["kind"].lower() == "onlineendpoints"
     if online:
@@ -178,6 +183,17 @@ class Scoring:
     def behave(self, endpoint: str, deployment: str, behaviour: Behaviour | str) -> None:
         """From now on a deployment answers like this: a function of the request, or the address of a real server."""
         self.behaviours[endpoint, deployment] = forward_to(behaviour) if isinstance(behaviour, str) else behaviour
+
+    def fail_from(self, share: int, endpoint: str, deployment: str, status: int = 500) -> None:
+        """A deployment answers well until it gets `share` percent of the traffic."""
+
+        def behaviour(_: Request) -> Answer:
+            found = (self.arm.find(f"{one.id}/onlineEndpoints/{endpoint}") for one in self.arm.scopes)
+            traffic = next(one["properties"]["traffic"] for one in found if one)
+            good = traffic.get(deployment, 0) < share
+            return Answer({"deployment": deployment}) if good else Answer({"message": "planted"}, status)
+
+        self.behave(endpoint, deployment, behaviour)
 
     def __call__(self, request: Request, _: Fault | None) -> Answer:
         """Answer a scoring request or start a batch job."""

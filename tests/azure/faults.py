@@ -7,8 +7,8 @@ Examples, each handed to `cloud.faults.add`:
 - `Fault("PUT", "/jobs/", drop="after")`: took effect, but nobody was told
 - `Fault("PUT", "/onlineEndpoints/[^/]+$", then=kill)`: took effect, then the caller died
 
-azure-core itself repeats GET, PUT and DELETE after a broken connection, 408, 429, 500, 502, 503 and 504: ten times, waiting
-0.8 s and twice as long each time, or as long as Retry-After says.
+azure-core itself repeats GET, PUT and DELETE after a broken connection, 408, 429, 500, 502, 503 and 504: ten times,
+waiting 0.8 s and twice as long each time, or as long as Retry-After says.
 """
 
 import re
@@ -97,10 +97,10 @@ class Faults:
 
 def no_quota(deployment: str) -> Fault:
     """A managed deployment is refused at once, for want of cores."""
-    detail = "Not enough quota available for Standard_DS3_v2. Current usage/limit: 0/6. Additional needed: 8 "
     message = (
-        "The request is invalid. Exception Details: (InferencingClientCreateDeploymentFailed) InferencingClient HttpRequest "
-        f'error, error detail: {{"errors":{{"VmSize":["{detail}Please see troubleshooting guide, available here: '
+        "The request is invalid. Exception Details: (InferencingClientCreateDeploymentFailed) InferencingClient "
+        'HttpRequest error, error detail: {"errors":{"VmSize":["Not enough quota available for Standard_DS3_v2. Current '
+        "usage/limit: 0/6. Additional needed: 8 Please see troubleshooting guide, available here: "
         'https://aka.ms/oe-tsg#error-outofquota"]},"title":"One or more validation errors occurred.","status":400}'
     )
     return Fault("PUT", f"/deployments/{deployment}$", status=400, code="BadRequest", message=message)
@@ -115,9 +115,9 @@ def unschedulable(deployment: str) -> Fault:
 def image_build_failure(deployment: str) -> Fault:
     """The image of a deployment cannot be built."""
     message = (
-        "Environment Image Build Failed. Check the build log under the storage account 'stdev' in the container 'azureml' "
-        "at the path 'ExperimentRun/dcid.imgbldrun_0/20_image_build_log.txt'. Please see troubleshooting guide, available "
-        "here: https://aka.ms/oe-tsg#error-imagebuildfailure"
+        "Environment Image Build Failed. Check the build log under the storage account 'stdev' in the container "
+        "'azureml' at the path 'ExperimentRun/dcid.imgbldrun_0/20_image_build_log.txt'. Please see troubleshooting "
+        "guide, available here: https://aka.ms/oe-tsg#error-imagebuildfailure"
     )
     return Fault("PUT", f"/deployments/{deployment}$", ends="Failed", code="ImageBuildFailure", message=message)
 
