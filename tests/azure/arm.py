@@ -5,6 +5,7 @@
 """
 
 import itertools
+import json
 import math
 import re
 import time
@@ -211,6 +212,20 @@ class Arm:
             raise not_found(f"The resource '{path}'")
         return found
 
+    def demand(self, body: Any) -> None:
+        """Whatever a body refers to by id, in a workspace or in a registry, has to be there."""
+        for found in re.findall(r'"(?:azureml:)?(/subscriptions/[^"]+|//registries/[^"]+)"', json.dumps(body)):
+            path = re.sub(r"^//registries/([^/]+)", lambda match: self.registry_id(match[1]), found)
+            if re.search(r"/(codes|components|environments|data|models)/[^/]+/versions/|/computes/", path):
+                self.get(path)
+
+    def registry_id(self, name: str) -> str:
+        """The ARM id of a registry."""
+        for scope in self.scopes:
+            if scope.kind == "registries" and scope.name.lower() == name.lower():
+                return scope.id
+        raise not_found(f"The registry '{name}'")
+
     def put(self, path: str, body: Json) -> Json:
         """Store a resource, keeping when it was made."""
         old = self.find(path)
@@ -321,13 +336,13 @@ class Arm:
 
 
 def listed(arm: Arm, call: Call, items: Iterator[Json]) -> Answer:
-    """A page of resources: archived ones only on request, newest first and cut off if asked."""
+    """A page of resources: archived ones only on request, newest first, cut off if asked."""
     view, chosen = call.request.query.get("listViewType", "ActiveOnly"), list(items)
     if view in ("EnabledOnly", "DisabledOnly"):
         chosen = [one for one in chosen if one["properties"].get("isEnabled") == (view == "EnabledOnly")]
     elif view != "All":
         chosen = [one for one in chosen if one["properties"].get("isArchived", False) == (view == "ArchivedOnly")]
-    if "desc" in call.request.query.get("$orderBy", ""):
+    if not call.request.query.get("$orderBy", "").endswith("asc"):
         chosen.reverse()
     if top := call.request.query.get("$top"):
         chosen = chosen[: int(top)]
@@ -423,6 +438,11 @@ def put_asset(arm: Arm, call: Call) -> Answer:
     made = arm.find(call.id) is None
     properties = {**arm.checked(call)["properties"], "provisioningState": "Succeeded"}
     if call.scope.kind == "workspaces":
+        group = f"subscriptions/{call.scope.subscription}/resourceGroups/{call.scope.group}"
+        for name in ("dataUri", "modelUri"):  # the SDK sends the short form and reads the long one
+            if str(properties.get(name)).startswith("azureml://datastores/"):
+                where = f"azureml://{group}/workspaces/{call.scope.name}/"
+                properties[name] = where + properties[name].removeprefix("azureml://")
         return Answer(put_version(arm, call.id, properties), 201 if made else 200)
     stored = put_version(arm, call.id, properties)
     if not made:

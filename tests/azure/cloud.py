@@ -2,7 +2,7 @@
 
 A test gets one as the fixture `cloud`, with workspaces dev, staging and prod and a registry, and uses
 - `cloud.environment()`: what a subprocess needs to take this for Azure (`server.py` says how)
-- `cloud.arm.get(cloud.workspace("dev").id + "/onlineEndpoints/x")`: what is there now; `cloud.arm.files(uri)`: its bytes
+- `cloud.arm.get(cloud.workspace("dev").id + "/onlineEndpoints/x")`: what is there; `cloud.arm.files(uri)`: its bytes
 - `cloud.requests("PUT", "/jobs/")`: what was asked
 - `cloud.faults.add(…)` (`faults.py`), `cloud.jobs.plan(JobScript(…))`, `cloud.scoring.behave(…)`: what is to happen
 - `cloud.arm.add_compute(…)`, `cloud.arm.add_datastore(…)`, `cloud.add_model(…)`: what is there at first

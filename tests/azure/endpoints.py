@@ -111,14 +111,14 @@ def put_deployment(arm: Arm, call: Call) -> Answer:
     body, old = arm.checked(call), arm.find(call.id)
     arm.refuse_if_busy(call.id)
     properties = {key: value for key, value in body["properties"].items() if value is not None}
-    for name in ("model", "environmentId"):
-        reference = properties.get(name)
-        reference = reference.get("assetId") if isinstance(reference, dict) else reference
-        if isinstance(reference, str) and reference.startswith("/subscriptions/"):
-            arm.get(reference)
+    arm.demand(properties)
     state = {"provisioningState": "Updating" if old else "Creating"}
     if call.names["kind"].lower() == "onlineendpoints":
-        properties = {**DEFAULTS, **properties}
+        resources = {"cpu": "100m", "memory": "2Gi"}
+        needed = {"containerResourceRequests": resources, "containerResourceLimits": {"cpu": "2", "memory": "2Gi"}}
+        kubernetes = properties["endpointComputeType"] == "Kubernetes"
+        added = {"containerResourceRequirements": needed} if kubernetes else {}
+        properties = {**DEFAULTS, **added, **properties}
     stored = arm.put(call.id, {**body, "properties": {**properties, **state}})
 
     def finish() -> None:
@@ -179,6 +179,7 @@ class Scoring:
         self.behaviours: dict[tuple[str, str], Behaviour] = {}
         self.sent: Counter[tuple[str, str]] = Counter()
         self.mirrored: Counter[tuple[str, str]] = Counter()
+        self.routed: Counter[tuple[str, str, str]] = Counter()  # by endpoint, its rules and the deployment chosen
 
     def behave(self, endpoint: str, deployment: str, behaviour: Behaviour | str) -> None:
         """From now on a deployment answers like this: a function of the request, or the address of a real server."""
@@ -238,7 +239,9 @@ class Scoring:
         live = [one for one, share in traffic.items() if share]
         if not live:
             raise AzureError(404, "NotFound", "The endpoint has no valid deployment with positive weight.")
-        chosen: str = min(live, key=lambda one: (self.sent[endpoint["name"], one] + 1) / traffic[one])
+        key = (endpoint["name"], str(traffic))
+        chosen: str = min(live, key=lambda one: (self.routed[*key, one] + 1) / traffic[one])
+        self.routed[*key, chosen] += 1
         return chosen
 
     def answer(self, endpoint: str, deployment: str, request: Request, *, kubernetes: bool = False) -> Answer:

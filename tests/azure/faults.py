@@ -99,8 +99,8 @@ def no_quota(deployment: str) -> Fault:
     """A managed deployment is refused at once, for want of cores."""
     message = (
         "The request is invalid. Exception Details: (InferencingClientCreateDeploymentFailed) InferencingClient "
-        'HttpRequest error, error detail: {"errors":{"VmSize":["Not enough quota available for Standard_DS3_v2. Current '
-        "usage/limit: 0/6. Additional needed: 8 Please see troubleshooting guide, available here: "
+        'HttpRequest error, error detail: {"errors":{"VmSize":["Not enough quota available for Standard_DS3_v2. '
+        "Current usage/limit: 0/6. Additional needed: 8 Please see troubleshooting guide, available here: "
         'https://aka.ms/oe-tsg#error-outofquota"]},"title":"One or more validation errors occurred.","status":400}'
     )
     return Fault("PUT", f"/deployments/{deployment}$", status=400, code="BadRequest", message=message)
