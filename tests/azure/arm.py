@@ -4,6 +4,7 @@
 `Arm.unmodelled`, so that nothing passes because it was swallowed.
 """
 
+import copy
 import itertools
 import json
 import math
@@ -293,8 +294,11 @@ class Arm:
             operation.due = min(operation.due, time.monotonic())
 
     def visible(self, stored: Any) -> Any:
-        """What a caller sees of what is stored."""
-        return {key: value for key, value in stored.items() if key != "order"} if isinstance(stored, dict) else stored
+        """What a caller sees of what is stored: a copy, as it may change while it is sent."""
+        seen = copy.deepcopy(stored)
+        if isinstance(seen, dict):
+            seen.pop("order", None)
+        return seen
 
     def __call__(self, request: Request, fault: Fault | None) -> Answer:
         """Answer a request to Azure Resource Manager or to a registry's own front end, which speaks the same."""
@@ -344,6 +348,10 @@ def listed(arm: Arm, call: Call, items: Iterator[Json]) -> Answer:
         chosen = [one for one in chosen if one["properties"].get("isArchived", False) == (view == "ArchivedOnly")]
     if not call.request.query.get("$orderBy", "").endswith("asc"):
         chosen.reverse()
+    if tag := call.request.query.get("tag"):
+        name, _, value = tag.partition("=")
+        tags = [(one, one["properties"].get("tags") or {}) for one in chosen]
+        chosen = [one for one, said in tags if name in said and value in ("", said[name])]
     if top := call.request.query.get("$top"):
         chosen = chosen[: int(top)]
     return Answer({"value": [arm.visible(one) for one in chosen]})
@@ -444,6 +452,7 @@ def put_asset(arm: Arm, call: Call) -> Answer:
                 where = f"azureml://{group}/workspaces/{call.scope.name}/"
                 properties[name] = where + properties[name].removeprefix("azureml://")
         return Answer(put_version(arm, call.id, properties), 201 if made else 200)
+    copy_files(arm, call, properties)
     stored = put_version(arm, call.id, properties)
     if not made:
         return Answer(stored)
@@ -471,6 +480,15 @@ def start_upload(arm: Arm, call: Call) -> Answer:
     return Answer({"blobReferenceForConsumption": reference, **kind})
 
 
+def copy_files(arm: Arm, call: Call, properties: Json, workspace: str = "") -> None:
+    """Give a registry its own copy of the files that an asset of a workspace has."""
+    for name in ("dataUri", "modelUri"):
+        if str(properties.get(name)).startswith("azureml://"):
+            files, container = arm.files(properties[name], workspace), f"copy-{uuid.uuid4().hex[:12]}"
+            arm.storage.write(call.scope.account, container, files)
+            properties[name] = f"https://{call.scope.account}.blob.core.windows.net/{container}"
+
+
 @route("POST", "/import")
 def import_asset(arm: Arm, call: Call) -> Answer:
     """Copy a model or another asset of a workspace into the registry."""
@@ -485,10 +503,7 @@ def import_asset(arm: Arm, call: Call) -> Answer:
         raise AzureError(409, "UserError", f"'{target.rpartition('registries/')[2]}' already exists in the registry.")
 
     def finish() -> None:
-        if uri := properties.get("modelUri"):
-            container = f"{said['destinationName']}-{uuid.uuid4().hex[:12]}"
-            arm.storage.write(call.scope.account, container, arm.files(uri, source.id))
-            properties["modelUri"] = f"https://{call.scope.account}.blob.core.windows.net/{container}"
+        copy_files(arm, call, properties, source.id)
         put_version(arm, target, properties)
 
     return arm.begin(Call(call.request, call.fault, call.scope, target, {}), finish, Answer(status=202))

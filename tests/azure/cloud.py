@@ -5,6 +5,7 @@ A test gets one as the fixture `cloud`, with workspaces dev, staging and prod an
 - `cloud.arm.get(cloud.workspace("dev").id + "/onlineEndpoints/x")`: what is there; `cloud.arm.files(uri)`: its bytes
 - `cloud.requests("PUT", "/jobs/")`: what was asked
 - `cloud.faults.add(…)` (`faults.py`), `cloud.jobs.plan(JobScript(…))`, `cloud.scoring.behave(…)`: what is to happen
+- `cloud.arm.direct_scoring = True`: managed endpoints get a plain address on loopback, for clients that ignore proxies
 - `cloud.arm.add_compute(…)`, `cloud.arm.add_datastore(…)`, `cloud.add_model(…)`: what is there at first
 
 What it is held to: bodies follow Azure's published specification (`specification.py`); what no route answers is a 501
@@ -88,16 +89,14 @@ class Cloud:
         registry: str | Scope = "registry",
         *,
         seconds: float = 0.02,
-        direct_scoring: bool = False,
     ) -> None:
-        """`direct_scoring` gives managed endpoints a plain address on loopback, for clients that ignore proxies."""
         self.scopes = [Scope(one) if isinstance(one, str) else one for one in workspaces]
         self.registry = Scope(registry, "registries") if isinstance(registry, str) else registry
         self.storage = Storage()
         self.arm = Arm(self.storage, [*self.scopes, self.registry], seconds)
         self.jobs = jobs.Jobs(self.arm)
         self.server = Server(folder)
-        self.arm.direct_address, self.arm.direct_scoring = f"http://127.0.0.1:{self.server.port}", direct_scoring
+        self.arm.direct_address = f"http://127.0.0.1:{self.server.port}"
         self.scoring = endpoints.Scoring(self.arm, demand_token)
         self.mlflow = mlflow.MLflow(self.arm)
         self.federated_token = folder / "federated-token"

@@ -304,5 +304,7 @@ def forward_to(address: str) -> Behaviour:
                 return Answer(given.read(), given.status, {"Content-Type": given.headers.get_content_type()})
         except urllib.error.HTTPError as error:
             return Answer(error.read(), error.code, {"Content-Type": error.headers.get_content_type()})
+        except urllib.error.URLError as error:
+            return Answer({"message": str(error.reason)}, 502)
 
     return forward

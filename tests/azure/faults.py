@@ -7,8 +7,8 @@ Examples, each handed to `cloud.faults.add`:
 - `Fault("PUT", "/jobs/", drop="after")`: took effect, but nobody was told
 - `Fault("PUT", "/onlineEndpoints/[^/]+$", then=kill)`: took effect, then the caller died
 
-azure-core itself repeats GET, PUT and DELETE after a broken connection, 408, 429, 500, 502, 503 and 504: ten times,
-waiting 0.8 s and twice as long each time, or as long as Retry-After says.
+azure-core itself repeats a request three times after 408, 429, 500, 502, 503 and 504, and unless it is a POST also
+after a broken connection; it waits 0, 1.6 and 3.2 s, or as long as Retry-After says. `times=0` is a fault that never ends.
 """
 
 import re
@@ -22,6 +22,7 @@ from .wire import Answer, AzureError, Request
 
 MESSAGES = {  # what Azure says when a test does not say it itself
     401: ("ExpiredAuthenticationToken", "The access token expiry UTC time is earlier than current UTC time."),
+    403: ("AuthorizationFailed", "The client does not have authorization to perform this action over this scope."),
     409: ("Conflict", "Resource is being modified by another operation. Try again later."),
     412: ("PreconditionFailed", "The condition set in the request's header was not met."),
     429: ("TooManyRequests", "The request is being throttled. Retry later."),

@@ -18,11 +18,12 @@ from .arm import REGION
 from .cloud import Cloud, running, token
 from .faults import Fault, container_crash, image_build_failure, no_quota
 from .jobs import JobScript
-from .wire import Answer, Request
+from .wire import Answer
 
 Told = dict[str, Any]
 Sdk = Callable[..., Told]
 
+READY = {"provisioningState": "Succeeded"}
 PRELUDE = """
 import atexit, json, logging, os, sys, warnings
 warnings.simplefilter("ignore")
@@ -93,7 +94,7 @@ def sdk(cloud: Cloud, azure: Environment, tmp_path: Path) -> Sdk:
 
     def run(*scripts: str) -> Told:
         (tmp_path / "script.py").write_text(PRELUDE + "".join(scripts), encoding="utf-8")
-        more: dict[str, Any] = {"AZUREML_RUN_POLLING_INTERVAL_MIN": "1", **cloud.environment()}
+        more: dict[str, Any] = {"AZUREML_RUN_POLLING_INTERVAL_MIN": "0", **cloud.environment()}
         azure.run("script.py", cwd=tmp_path, **more)
         return dict(json.loads((tmp_path / "told.json").read_text(encoding="utf-8")))
 
@@ -117,6 +118,15 @@ def manage(cloud: Cloud, path: str, method: str = "GET", body: Any = None, versi
     url = f"http://127.0.0.1:{cloud.server.port}{cloud.workspace('dev').id}{path}?api-version={version}"
     status, answer = ask(url, token("https://management.azure.com"), method, body, Host="management.azure.com")
     return status, answer
+
+
+def put_endpoint(cloud: Cloud, name: str = "flights") -> Any:
+    """Make an endpoint without the SDK."""
+    body = {"location": REGION, "properties": {"authMode": "AADToken"}}
+    status, answer = manage(cloud, f"/onlineEndpoints/{name}", "PUT", body, "2022-02-01-preview")
+    assert status == 201
+    time.sleep(cloud.arm.seconds)
+    return answer
 
 
 def test_starts_quickly(tmp_path: Path) -> None:
@@ -191,10 +201,8 @@ WRONG = {
 def test_a_wrong_body_is_refused(cloud: Cloud, case: str) -> None:
     """The published specification is enforced, with the path of the fault, and nothing is stored."""
     path, body, said = WRONG[case]
-    endpoint = {"location": REGION, "properties": {"authMode": "AADToken"}}
-    assert manage(cloud, "/onlineEndpoints/flights", "PUT", endpoint, "2022-02-01-preview")[0] == 201
+    put_endpoint(cloud)
     version = {"/jobs/j": "2024-01-01-preview", "/schedules/s": "2023-06-01-preview"}.get(path, "2023-04-01-preview")
-    time.sleep(0.05)
     status, answer = manage(cloud, path, "PUT", body, version)
     assert status == 400
     assert said in answer["error"]["message"]
@@ -211,9 +219,12 @@ def test_what_is_not_modelled_is_said(tmp_path: Path) -> None:
 
 def test_assets(cloud: Cloud, sdk: Sdk) -> None:
     """Environments, data, models and components are registered, listed, archived, downloaded and cannot be changed."""
+    cloud.arm.add_datastore(cloud.workspace("dev"), "lake", "stlake", "flights", key=False)
     told = sdk(
         ASSETS,
         """
+lake = Data(name="lake", version="1", path="rows.csv", type="uri_file", datastore="lake")
+tell("lake", lambda: ml.data.create_or_update(lake).path)
 tell("environment", lambda: ml.environments.get("e", label="latest").image)
 tell("no environment", lambda: ml.environments.get("f", "1"))
 tell("changed environment", lambda: ml.environments.create_or_update(Environment(name="e", version="1", image="y")))
@@ -250,6 +261,8 @@ tell("components", lambda: [one.name for one in ml.components.list()])
     assert cloud.arm.files(cloud.arm.get(f"{dev}/data/rows/versions/1")["properties"]["dataUri"]) == {
         "rows.csv": b"a,b\n1,2\n"
     }
+    assert "/datastores/lake/paths/LocalUpload/" in told["lake"]
+    assert list(cloud.arm.files(told["lake"])) == ["rows.csv"]
     code = cloud.arm.get(f"{dev}/components/train/versions/1")["properties"]["componentSpec"]["code"]
     uploaded = cloud.arm.files(cloud.arm.get(code.removeprefix("azureml:"))["properties"]["codeUri"])
     assert uploaded["score.py"].startswith(b"def init")
@@ -401,10 +414,9 @@ def test_scoring_reaches_a_real_server(cloud: Cloud) -> None:
 
     with HTTPServer(("127.0.0.1", 0), Model) as model:
         threading.Thread(target=model.serve_forever, daemon=True).start()
-        scope = cloud.workspace("dev")
-        state = {"authMode": "AADToken", "provisioningState": "Succeeded", "traffic": {"blue": 100}}
-        cloud.arm.put(f"{scope.id}/onlineEndpoints/flights", {"properties": state})
-        cloud.arm.put(f"{scope.id}/onlineEndpoints/flights/deployments/blue", {"properties": state})
+        endpoint = f"{cloud.workspace('dev').id}/onlineEndpoints/flights"
+        cloud.arm.put(endpoint, {"properties": {**READY, "authMode": "AADToken", "traffic": {"blue": 100}}})
+        cloud.arm.put(f"{endpoint}/deployments/blue", {"properties": READY})
         cloud.scoring.behave("flights", "blue", f"http://127.0.0.1:{model.server_port}")
         url = f"http://127.0.0.1:{cloud.server.port}/api/v1/endpoint/flights/score"
         assert ask(url, token("https://ml.azure.com"), "POST", [1]) == (200, {"rows": 1})
@@ -603,6 +615,7 @@ def test_faults(cloud: Cloud, sdk: Sdk) -> None:
         Fault("PUT", to("conflict"), status=409),
         Fault("PUT", to("unheard"), drop="before"),
         Fault("PUT", to("unanswered"), drop="after"),
+        Fault("POST", "/getLogs$", drop="after"),
         Fault("PUT", to("slow"), delay=1),
         Fault("PUT", to("expired"), status=401),
         Fault("PUT", to("hangs"), ends="Never"),
@@ -622,6 +635,7 @@ def timed(call):
 tell("throttled", lambda: timed(lambda: endpoint().result()))
 for name in ("error", "conflict", "unheard", "unanswered", "expired", "quota", "image", "crash"):
     tell(name, lambda: deploy(name))
+tell("not repeated", lambda: ml.online_deployments.get_logs("error", "flights", lines=1))
 tell("slow", lambda: timed(lambda: deploy("slow")))
 poller = ml.online_deployments.begin_create_or_update(deployment("hangs"))
 poller.wait(0.5)
@@ -636,6 +650,8 @@ tell("states", lambda: {one.name: one.provisioning_state for one in ml.online_de
     for name in ("error", "unheard", "unanswered"):  # which the SDK repeats by itself
         assert told[name] == "Succeeded", name
         assert len(cloud.requests("PUT", to(name))) == 2
+    assert told["not repeated"].startswith("ServiceResponseError: ('Connection aborted.'")
+    assert len(cloud.requests("POST", "/getLogs$")) == 1
     assert told["conflict"].startswith("ResourceExistsError: (Conflict)")
     assert told["expired"].startswith("ClientAuthenticationError: (ExpiredAuthenticationToken)")
     assert told["quota"].startswith("HttpResponseError: (BadRequest)")
@@ -666,8 +682,11 @@ def test_the_caller_dies_half_way(cloud: Cloud, azure: Environment, tmp_path: Pa
     assert made == ["first", "second"]
 
 
-def test_behaviour_is_a_function(cloud: Cloud) -> None:
-    """A deployment can answer anything."""
+def test_scoring_without_a_proxy(cloud: Cloud) -> None:
+    """Clients that ignore proxies find an endpoint on loopback, answered by a function."""
+    cloud.arm.direct_scoring = True
+    url = put_endpoint(cloud)["properties"]["scoringUri"]
+    cloud.arm.put(f"{cloud.workspace('dev').id}/onlineEndpoints/flights/deployments/blue", {"properties": READY})
     cloud.scoring.behave("flights", "blue", lambda request: Answer({"rows": len(request.json)}))
-    given = cloud.scoring.behaviours["flights", "blue"]
-    assert given(Request("POST", "flights", "/score", {}, {}, b"[1, 2]")).content == {"rows": 2}
+    headers = {"azureml-model-deployment": "blue"}
+    assert ask(url, token("https://ml.azure.com"), "POST", [1, 2], **headers) == (200, {"rows": 2})
