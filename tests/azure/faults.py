@@ -8,7 +8,7 @@ Examples, each handed to `cloud.faults.add`:
 - `Fault("PUT", "/onlineEndpoints/[^/]+$", then=kill)`: took effect, then the caller died
 
 azure-core itself repeats a request three times after 408, 429, 500, 502, 503 and 504, and unless it is a POST also
-after a broken connection; it waits 0, 1.6 and 3.2 s, or as long as Retry-After says. `times=0` is a fault that never ends.
+after a broken connection; it waits 0, 1.6 and 3.2 s, or as long as Retry-After says. With `times=0` a fault never ends.
 """
 
 import re

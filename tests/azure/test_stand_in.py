@@ -217,6 +217,7 @@ def test_what_is_not_modelled_is_said(tmp_path: Path) -> None:
         assert "featuresets" in cloud.arm.unmodelled[0]
 
 
+@pytest.mark.full
 def test_assets(cloud: Cloud, sdk: Sdk) -> None:
     """Environments, data, models and components are registered, listed, archived, downloaded and cannot be changed."""
     cloud.arm.add_datastore(cloud.workspace("dev"), "lake", "stlake", "flights", key=False)
@@ -268,6 +269,7 @@ tell("components", lambda: [one.name for one in ml.components.list()])
     assert uploaded["score.py"].startswith(b"def init")
 
 
+@pytest.mark.full
 def test_jobs(cloud: Cloud, sdk: Sdk) -> None:
     """Pipelines, commands, sweeps and Spark jobs run as planned, with steps, logs and outputs."""
     cloud.arm.add_compute(cloud.workspace("dev"), "cpu-cluster")
@@ -340,6 +342,7 @@ tell("no compute", lambda: ml.jobs.create_or_update(run(compute="gpu-cluster")))
     assert "gpu-cluster" in told["no compute"]
 
 
+@pytest.mark.full
 def test_online_endpoints(cloud: Cloud, sdk: Sdk) -> None:
     """Managed and Kubernetes endpoints: traffic and its rules, routing, sign-in, logs, deployments that are in use."""
     cloud.arm.add_compute(cloud.workspace("dev"), "aks", "Kubernetes")
@@ -426,6 +429,7 @@ def test_scoring_reaches_a_real_server(cloud: Cloud) -> None:
         model.shutdown()
 
 
+@pytest.mark.full
 def test_batch_endpoints_and_schedules(cloud: Cloud, sdk: Sdk) -> None:
     """Batch deployments, the default, jobs with their output; schedules and monitors, on and off."""
     cloud.arm.add_compute(cloud.workspace("dev"), "cpu-cluster")
@@ -507,6 +511,7 @@ tell("deleted", lambda: ml.schedules.begin_delete("retrain").result())
     assert (told["monitor"], told["signals"], told["active"], told["deleted"]) == (True, ["drift"], ["watch"], None)
 
 
+@pytest.mark.full
 def test_registry(cloud: Cloud, sdk: Sdk) -> None:
     """Assets are shared to the registry with their bytes and used from another workspace."""
     told = sdk(
@@ -555,6 +560,7 @@ tell("not there", lambda: prod.online_deployments.begin_create_or_update(deploym
     assert cloud.arm.files(shared["properties"]["modelUri"]) == {"MLmodel": b"flavors: {}"}
 
 
+@pytest.mark.full
 def test_mlflow(cloud: Cloud, sdk: Sdk) -> None:
     """Runs, artifacts and models over MLflow, without logged models and aliases; the SDK sees the same models."""
     cloud.add_model("dev", "planted", {"MLmodel": b"flavors: {}"}, tags={"role": "candidate"})
@@ -603,6 +609,7 @@ tell("planted", lambda: tracking.get_model_version("planted", "1").tags)
     assert (told["downloaded"], told["planted"]) == ("flavors: {}", {"role": "candidate"})
 
 
+@pytest.mark.full
 def test_faults(cloud: Cloud, sdk: Sdk) -> None:
     """The SDK sees each planted fault as it would see Azure's."""
 
@@ -669,6 +676,7 @@ tell("states", lambda: {one.name: one.provisioning_state for one in ml.online_de
     )
 
 
+@pytest.mark.full
 def test_the_caller_dies_half_way(cloud: Cloud, azure: Environment, tmp_path: Path) -> None:
     """A process can be killed at the moment when its request has taken effect; what it did is there."""
     process: list[subprocess.Popen[bytes]] = []
