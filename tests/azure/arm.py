@@ -217,7 +217,9 @@ class Arm:
         """Whatever a body refers to by id, in a workspace or in a registry, has to be there."""
         for found in re.findall(r'"(?:azureml:)?(/subscriptions/[^"]+|//registries/[^"]+)"', json.dumps(body)):
             path = re.sub(r"^//registries/([^/]+)", lambda match: self.registry_id(match[1]), found)
-            if re.search(r"/(codes|components|environments|data|models)/[^/]+/versions/|/computes/", path):
+            if re.search(
+                r"/(codes|components|environments|data|models)/[^/]+/versions/|/computes/(?!serverless$)", path
+            ):
                 self.get(path)
 
     def registry_id(self, name: str) -> str:
@@ -443,23 +445,22 @@ def put_version(arm: Arm, path: str, properties: Json) -> Json:
 @route("PUT", f"/{{kind:{ASSETS}}}/{{name}}/versions/{{version}}")
 def put_asset(arm: Arm, call: Call) -> Answer:
     """Register a version: at once in a workspace, as a long-running operation in a registry."""
-    made = arm.find(call.id) is None
-    properties = {**arm.checked(call)["properties"], "provisioningState": "Succeeded"}
+    made, properties = arm.find(call.id) is None, arm.checked(call)["properties"]
+    state = {} if call.names["kind"].lower() == "data" else {"provisioningState": "Succeeded"}  # data has no state
     if call.scope.kind == "workspaces":
         group = f"subscriptions/{call.scope.subscription}/resourceGroups/{call.scope.group}"
         for name in ("dataUri", "modelUri"):  # the SDK sends the short form and reads the long one
-            if str(properties.get(name)).startswith("azureml://datastores/"):
+            if re.match("azureml://(datastores|jobs)/", str(properties.get(name))):
                 where = f"azureml://{group}/workspaces/{call.scope.name}/"
                 properties[name] = where + properties[name].removeprefix("azureml://")
-        return Answer(put_version(arm, call.id, properties), 201 if made else 200)
+        return Answer(put_version(arm, call.id, {**properties, **state}), 201 if made else 200)
     copy_files(arm, call, properties)
-    stored = put_version(arm, call.id, properties)
+    stored = put_version(arm, call.id, {**properties, **({"provisioningState": "Creating"} if made and state else {})})
     if not made:
         return Answer(stored)
-    stored["properties"]["provisioningState"] = "Creating"
 
     def finish() -> None:
-        stored["properties"]["provisioningState"] = "Succeeded"
+        stored["properties"].update(state)
 
     return arm.begin(call, finish, Answer(arm.visible(stored), 201))
 

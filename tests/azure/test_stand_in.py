@@ -1,6 +1,7 @@
 """The stand-in itself: the real SDK and MLflow do each operation, faults look real, and wrong bodies are refused."""
 
 import json
+import os
 import subprocess
 import threading
 import time
@@ -234,6 +235,8 @@ tell("next model", lambda: ml.models.create_or_update(Model(name="m", path="mode
 tell("tagged", lambda: ml.models.create_or_update(Model(name="m", version="2", path="model", tags={"a": "c"})).tags)
 tell("models", lambda: [one.version for one in ml.models.list("m")])
 ml.models.archive("m", "1")
+ml.data.archive("rows", "1")
+tell("active data", lambda: [one.version for one in ml.data.list("rows")])
 tell("active models", lambda: [one.version for one in ml.models.list("m")])
 ml.models.download("m", "2", download_path="there")
 tell("downloaded", lambda: Path("there/m/model/MLmodel").read_text())
@@ -256,7 +259,7 @@ tell("components", lambda: [one.name for one in ml.components.list()])
     assert told["changed environment"].startswith("ResourceExistsError")
     assert (told["next model"], told["tagged"]) == ("2", {"a": "c"})
     assert (told["models"], told["active models"]) == (["2", "1"], ["2"])
-    assert told["downloaded"] == "flavors: {}"
+    assert (told["downloaded"], told["active data"]) == ("flavors: {}", [])
     assert (told["component"], told["components"]) == ("1", ["train"])
     dev = cloud.workspace("dev").id
     assert cloud.arm.files(cloud.arm.get(f"{dev}/data/rows/versions/1")["properties"]["dataUri"]) == {
@@ -525,6 +528,10 @@ registry = MLClient(DefaultAzureCredential(), registry_name="registry", show_pro
 registry.models.download("m", "1", download_path="there")
 tell("downloaded", lambda: Path("there/m/MLmodel").read_text())
 tell("missing", lambda: registry.models.get("n", "1"))
+share = dict(version="1", share_with_version="1", registry_name="registry")
+tell("shared environment", lambda: ml.environments.share("e", share_with_name="shared", **share).image)
+tell("shared data", lambda: ml.data.share("rows", share_with_name="rows", **share).path)
+tell("region", lambda: ml.registries.get("registry").location)
 tell("listed", lambda: [one.version for one in registry.models.list("m")])
 tell("environment", lambda: registry.environments.create_or_update(Environment(name="e", version="1", image="x")).id)
 component = "name: c\\nversion: '1'\\ntype: command\\ncode: ./src\\ncommand: python score.py\\n"
@@ -551,6 +558,8 @@ tell("not there", lambda: prod.online_deployments.begin_create_or_update(deploym
     assert "already exists in registry" in told["shared again"]
     assert (told["downloaded"], told["listed"]) == ("flavors: {}", ["1"])
     assert told["missing"].startswith("ResourceNotFoundError")
+    assert (told["shared environment"], told["region"]) == ("mcr.microsoft.com/x:1", REGION)
+    assert cloud.arm.files(told["shared data"]) == {"rows.csv": b"a,b\n1,2\n"}
     assert told["environment"] == "azureml://registries/registry/environments/e/versions/1"
     assert told["component"] == "azureml://registries/registry/components/c/versions/1"
     assert "other" in told["no registry"]
@@ -621,7 +630,7 @@ def test_faults(cloud: Cloud, sdk: Sdk) -> None:
         Fault("PUT", to("error"), status=500),
         Fault("PUT", to("conflict"), status=409),
         Fault("PUT", to("unheard"), drop="before"),
-        Fault("PUT", to("unanswered"), drop="after"),
+        Fault("PUT", to("unanswered"), drop="after", then=lambda _: time.sleep(2 * cloud.arm.seconds)),
         Fault("POST", "/getLogs$", drop="after"),
         Fault("PUT", to("slow"), delay=1),
         Fault("PUT", to("expired"), status=401),
@@ -683,7 +692,7 @@ def test_the_caller_dies_half_way(cloud: Cloud, azure: Environment, tmp_path: Pa
     cloud.faults.add(Fault("PUT", "/environments/second/", then=lambda _: process[0].kill()))
     script = PRELUDE + "\nfor name in ('first', 'second', 'third'):\n    ml.environments.create_or_update("
     (tmp_path / "script.py").write_text(script + "Environment(name=name, version='1', image='x'))\n", encoding="utf-8")
-    environment = {"PATH": str(azure.bin), **cloud.environment()}
+    environment = {**os.environ, **cloud.environment()}
     process.append(subprocess.Popen([azure.python, "script.py"], cwd=tmp_path, env=environment))
     assert process[0].wait(60) != 0
     made = [one["name"] for one in cloud.arm.below(f"{cloud.workspace('dev').id}/environments")]
