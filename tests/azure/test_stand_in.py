@@ -274,7 +274,9 @@ tell("components", lambda: [one.name for one in ml.components.list()])
 def test_jobs(cloud: Cloud, sdk: Sdk) -> None:
     """Pipelines, commands, sweeps and Spark jobs run as planned, with steps, logs and outputs."""
     cloud.arm.add_compute(cloud.workspace("dev"), "cpu-cluster")
-    cloud.jobs.plan(JobScript(polls=2, outputs={"model": {"a.txt": b"made"}}), "good pipeline")
+    cloud.jobs.plan(
+        JobScript(polls=2, outputs={"model": {"a.txt": b"made"}, "train.report": {"b.txt": b"too"}}), "good pipeline"
+    )
     cloud.jobs.plan(JobScript(failing="train", log="ValueError: planted\n"), "bad pipeline")
     cloud.jobs.plan(JobScript(polls=1000), "endless")
     told = sdk(
@@ -307,6 +309,9 @@ tell("streamed", lambda: ml.jobs.stream(good.name))
 tell("then", lambda: (ml.jobs.get(good.name).status, steps(good), good.studio_url))
 ml.jobs.download(good.name, output_name="model", download_path="there")
 tell("output", lambda: Path("there/named-outputs/model/a.txt").read_text())
+step = [one.name for one in ml.jobs.list(parent_job_name=good.name) if one.display_name == "train"][0]
+ml.jobs.download(step, output_name="report", download_path="there")
+tell("step's output", lambda: Path("there/named-outputs/report/b.txt").read_text())
 bad = pipeline("bad")
 tell("failed", lambda: ml.jobs.stream(bad.name))
 tell("failed steps", lambda: steps(bad))
@@ -332,7 +337,8 @@ tell("cancelled", lambda: ml.jobs.get(endless.name).status)
 tell("no compute", lambda: ml.jobs.create_or_update(run(compute="gpu-cluster")))
 """,
     )
-    assert (told["at first"], told["streamed"], told["output"]) == ("Running", None, "made")
+    assert (told["at first"], told["streamed"]) == ("Running", None)
+    assert (told["output"], told["step's output"]) == ("made", "too")
     status, steps, url = told["then"]
     assert (status, steps) == ("Completed", {"prepare": "Completed", "train": "Completed"})
     assert url.startswith("https://ml.azure.com/runs/")
