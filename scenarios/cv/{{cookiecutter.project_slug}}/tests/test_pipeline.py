@@ -136,7 +136,8 @@ def test_steps_run_one_after_the_other(
     run(prepare, "--raw-data", raw, "--contract", ROOT / "data" / "contract.yml", "--test-fraction", 0.3,
         "--hold-out", "background=tiles", "--train-data", folders["train"], "--test-data", folders["test"])  # fmt: skip
     run(train, "--train-data", folders["train"], "--image-size", 16, "--epochs", 1, "--batch-size", 32,
-        "--learning-rate", 0.001, "--processes", 1, "--seed", 0, "--model", folders["model"])  # fmt: skip
+        "--learning-rate", 0.001, "--processes", 1, "--seed", 0,
+        "--network", "small", "--weights", "none", "--model", folders["model"])  # fmt: skip
     run(evaluate, "--test-data", folders["test"], "--model", folders["model"], "--config", shared,
         "--champion", "latest", "--evaluation", folders["evaluation"])  # fmt: skip
 

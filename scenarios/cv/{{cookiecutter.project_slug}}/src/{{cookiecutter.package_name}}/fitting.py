@@ -48,6 +48,8 @@ class Settings:
     batch_size: int  # over all processes
     learning_rate: float  # the highest
     seed: int
+    network: str = "small"
+    weights: str = "none"
 
 
 @dataclass

@@ -7,8 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mlops_runtime.errors import Problem
+
 from . import data, masks
 from .blocks import GROUPS, Block
+from .borrowed import Borrowed, replace_last
 
 Array = np.ndarray[Any, Any]
 WIDTH = 16  # channels of the first layers; a larger network for larger images
@@ -48,6 +51,23 @@ class Network(nn.Module):  # type: ignore[misc]  # PyTorch is used without its t
         half = self.after(torch.cat([functional.interpolate(quarter, scale_factor=2.0), half], dim=1))
         logits = self.head(torch.cat([half, functional.relu(self.fine(x))], dim=1))
         return functional.pixel_shuffle(logits, 2), embedding
+
+
+class Pretrained(Borrowed):
+    """The same from a network of torchvision whose last layer is for these classes: an FCN or a DeepLab."""
+
+    def __init__(self, classes: int, name: str, weights: str) -> None:
+        if not name.startswith(("fcn_", "deeplabv3_")):
+            raise Problem(f"network {name!r}: give small, or an FCN or DeepLab of torchvision such as fcn_resnet50.")
+        super().__init__(name, weights, weights_backbone=None)
+        self.net.aux_classifier = None
+        replace_last(self.net.classifier, nn.Conv2d, lambda old: nn.Conv2d(old.in_channels, 1 + classes, 1))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(images, 3, size, size), -1 to 1 → logits (images, 1 + classes, size, size), embedding (images, features)."""
+        found = self.net.backbone(self.scaled(x))["out"]
+        logits = functional.interpolate(self.net.classifier(found), x.shape[-2:], mode="bilinear")
+        return logits, torch.amax(found, dim=(2, 3))
 
 
 def loss(logits: Tensor, truth: Tensor) -> Tensor:
