@@ -8,6 +8,9 @@ Classification and regression, without change: the reference's rows are split at
 the other come the rows to look at; so both have the noise of samples. With change: faults planted in such rows, and the
 rows of data/*-new.parquet.
 
+Images: the same, with the images' outputs; planted are darker and blurred images, a new background and a new class from
+the project's generator of samples, and wrong labels.
+
 Forecasting: days cannot be drawn at random, so the series are simulated, as in the project's tests/test_monitor.py:
 a weekly pattern with noise, of which eight new weeks are looked at; the faults are planted by those tests.
 """
@@ -23,6 +26,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+IMAGES = ("image-classification", "segmentation")
 
 
 def plant(watched: Any) -> dict[str, Callable[[pd.DataFrame], pd.DataFrame]]:
@@ -47,6 +52,28 @@ def plant(watched: Any) -> dict[str, Callable[[pd.DataFrame], pd.DataFrame]]:
         ),
         f"{target} wrong": flip,
     }
+
+
+def plant_images(package: str, target: str, rows: int) -> dict[str, pd.DataFrame]:
+    """Name → images that differ from the sample in one thing, and some like it with wrong labels."""
+    from importlib import import_module
+
+    synthetic = import_module(f"{package}.synthetic")
+    usual = [name for name in synthetic.BACKGROUNDS if name != "tiles"]  # what hold_out keeps from the reference
+    changes: dict[str, dict[str, Any]] = {
+        "20 % darker": {"darkening": 0.2},
+        "50 % darker": {"darkening": 0.5},
+        "blur of 1 pixel": {"blur": 1.0},
+        "a new background": {"backgrounds": [synthetic.NEW_BACKGROUND]},
+        "a new class": {"classes": [synthetic.NEW_CLASS]},
+    }
+    found = {
+        name: synthetic.make(rows, 100, synthetic.World(**{"backgrounds": usual, **change}))
+        for name, change in changes.items()
+    }
+    wrong = synthetic.make(rows, 100, synthetic.World(backgrounds=usual))
+    found[f"{target} wrong"] = wrong.assign(**{target: np.roll(wrong[target].to_numpy(), 1)})
+    return found
 
 
 def simulated(settings: Any, seeds: range) -> None:
@@ -109,7 +136,9 @@ def main() -> None:
         return {**found, "action": monitoring.decide(judged)}
 
     def predicted(rows: pd.DataFrame) -> pd.DataFrame:
-        return rows.drop(columns=real.outputs).join(model.predict(rows[model.inputs]).set_axis(rows.index))
+        return rows.drop(columns=real.outputs, errors="ignore").join(
+            model.predict(rows[model.inputs]).set_axis(rows.index)
+        )
 
     def draw(seed: int, rows: int) -> Any:
         shuffled = real.reference.sample(frac=1, random_state=seed, ignore_index=True)
@@ -124,10 +153,13 @@ def main() -> None:
         wrong = args.resamples - alarms.pop("none", 0)
         print(f"unchanged, {rows} rows: {wrong} of {args.resamples} resamples fire {dict(alarms) or ''}", flush=True)
     for rows in args.rows:
-        for name, change in plant(real).items():
-            watched = draw(0, rows)
-            changed = dataclasses.replace(watched, current=predicted(change(watched.current)))
-            print(f"{name}, {rows} rows: {fired(changed)}", flush=True)
+        watched = draw(0, rows)
+        if settings.project.task in IMAGES:
+            planted = plant_images(settings.project.package, real.model.targets[0], rows)
+        else:
+            planted = {name: change(watched.current) for name, change in plant(real).items()}
+        for name, current in planted.items():
+            print(f"{name}, {rows} rows: {fired(dataclasses.replace(watched, current=predicted(current)))}", flush=True)
     print(f"{new.name}, {len(real.current)} rows: {fired(real)}")
 
 
