@@ -48,8 +48,8 @@ class Settings:
     batch_size: int  # over all processes
     learning_rate: float  # the highest
     seed: int
-    network: str = "small"
-    weights: str = "none"
+    network: str = "small"  # or the name of one of torchvision
+    weights: str = "none"  # of a network of torchvision: the name that it gives them
 
 
 @dataclass
