@@ -44,7 +44,6 @@ ALL = [
         new="images-new.parquet",
         worse=["epochs=1"],
         settings=["processes=2"],  # through torchrun
-        extras=["torchvision"],
     ),
     Task(
         *("cv", "segmentation", ["images/images.parquet", "images-new.parquet"], "images"),
