@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from mlops_runtime import evaluation
 from mlops_runtime.config import Shared, load_shared
 from mlops_runtime.contract import Contract
 
 from .quick import FAMILY, FEWER
-from {{ cookiecutter.package_name }} import bias, data, evaluate, model, synthetic
+from {{ cookiecutter.package_name }} import bias, data, model, synthetic
 from {{ cookiecutter.package_name }}.prepare import prepare
 from {{ cookiecutter.package_name }}.tables import Table
 
@@ -19,7 +20,7 @@ Tables = tuple[Table, Table, Table]
 
 @pytest.fixture(autouse=True)
 def _quick_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "RESAMPLES", 20)
+    monkeypatch.setattr(evaluation, "RESAMPLES", 20)
     for name, count in FEWER.items():
         monkeypatch.setattr(bias, name, count)
 
