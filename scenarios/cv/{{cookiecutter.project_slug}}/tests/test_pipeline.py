@@ -59,7 +59,7 @@ def test_evaluation(evaluated: tuple[evaluate.Evaluation, pd.DataFrame], tables:
     for name in (METRIC, f"hard_{METRIC}"):
         (row,) = found.metrics[found.metrics["metric"] == name].to_dict(orient="records")
         assert row["low"] < row["value"] < row["high"]
-    assert found.cohorts["background"]["images"].sum() == len(test.frame)
+    assert found.cohorts["background"]["rows"].sum() == len(test.frame)
     first = found.conditions.iloc[0]
     assert first["condition"] == "as they are"
     assert first[METRIC] == found.metrics.set_index("metric")["value"][METRIC]

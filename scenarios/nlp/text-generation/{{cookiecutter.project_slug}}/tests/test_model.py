@@ -87,6 +87,11 @@ def test_every_recipe_beats_its_baselines(target: str, learn: Callable[[str], Re
             assert found["exact_match"] > simple["exact_match"] + 0.1, baseline.__name__
 
 
+def test_short_answers_are_read_more_often() -> None:
+    lengths = {20: 6, 6: 8, 2: 17, 1: 20}  # words → epochs
+    assert {words: generator.enough_epochs(["word " * words] * 3) for words in lengths} == lengths
+
+
 def test_a_model_survives_saving(summary: Recipe, tmp_path: Path) -> None:
     (_, test, _), fitted = summary
     few = test.inputs.head(40)
