@@ -37,9 +37,9 @@ class Kind(NamedTuple):
 
 
 RECIPES = {
-    "summary": Kind([baselines.lead], [TEXT], 6, 0.6),
-    "translation": Kind([baselines.copy, baselines.dictionary], [TEXT], 8, 0.6),
-    "answer": Kind([baselines.likest], ["question", TEXT], 14, 0.4),
+    "summary": Kind([baselines.lead], [TEXT], 6, 0.9),
+    "translation": Kind([baselines.copy, baselines.dictionary], [TEXT], 8, 0.9),
+    "answer": Kind([baselines.likest], ["question", TEXT], 14, 0.45),
 }
 
 
