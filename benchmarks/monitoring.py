@@ -4,9 +4,9 @@
 
 PROJECT is a generated project in which `mlops run` has registered a model, PYTHON an interpreter with its dependencies.
 
-Classification and regression, without change: the reference's rows are split at random, one half is the reference, from
+All but forecasting, without change: the reference's rows are split at random, one half is the reference, from
 the other come the rows to look at; so both have the noise of samples. With change: faults planted in such rows, and the
-rows of data/*-new.parquet.
+rows of data/*-new.*. Of texts likewise: a new product, lost texts, a wrong encoding.
 
 Images: the same, with the images' outputs; planted are darker and blurred images, a new background and a new class from
 the project's generator of samples, and wrong labels.
@@ -32,6 +32,8 @@ IMAGES = ("image-classification", "segmentation")
 
 def plant(watched: Any) -> dict[str, Callable[[pd.DataFrame], pd.DataFrame]]:
     """Name → what breaks the rows: a sensor in another unit, a new category, missing values, wrong labels."""
+    if "text" in watched.model.inputs:
+        return plant_in_texts(watched.model.targets[0])
     number = max(
         watched.model.inputs, key=lambda name: watched.reference[name].nunique() if _is_number(watched, name) else 0
     )
@@ -74,6 +76,22 @@ def plant_images(package: str, target: str, rows: int) -> dict[str, pd.DataFrame
     wrong = synthetic.make(rows, 100, synthetic.World(backgrounds=usual))
     found[f"{target} wrong"] = wrong.assign(**{target: np.roll(wrong[target].to_numpy(), 1)})
     return found
+
+
+def plant_in_texts(target: str) -> dict[str, Callable[[pd.DataFrame], pd.DataFrame]]:
+    """Name → what happens to texts: a new product, lost texts, a wrong encoding, wrong labels."""
+
+    def change(rows: pd.DataFrame, share: int, to: Callable[[str], str]) -> pd.DataFrame:
+        """One text of `share` is changed."""
+        texts = [to(text) if place % share == 0 else text for place, text in enumerate(rows["text"])]
+        return rows.assign(text=texts)
+
+    return {
+        "20 % name a new product": lambda rows: change(rows, 5, lambda text: f"{text} Quantix Zeta"),
+        "20 % are empty": lambda rows: change(rows, 5, lambda text: ""),
+        "all read as Latin-1": lambda rows: change(rows, 1, lambda text: text.encode().decode("latin-1")),
+        f"{target} wrong": lambda rows: rows.assign(**{target: rows[target].sample(frac=1, random_state=0).to_numpy()}),
+    }
 
 
 def simulated(settings: Any, seeds: range) -> None:
@@ -127,7 +145,7 @@ def main() -> None:
     folder = tracking.fetch(version)
     model = import_module(f"{settings.project.package}.model").load(tracking.model_data(folder))
     scenario = import_module(f"{settings.project.package}.monitor")
-    (new,) = Path("data").glob("*-new.parquet")
+    (new,) = Path("data").glob("*-new.*")
     real = monitoring.watch(settings, version, folder, model, new, None)
 
     def fired(watched: Any) -> dict[str, str]:

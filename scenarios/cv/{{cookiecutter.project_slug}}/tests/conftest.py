@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from mlops_runtime import evaluation
 from mlops_runtime.config import Shared, load_shared
 from mlops_runtime.contract import Contract
 
-from {{ cookiecutter.package_name }} import data, evaluate, fitting, model, synthetic, train
+from {{ cookiecutter.package_name }} import data, fitting, model, synthetic, train
 from {{ cookiecutter.package_name }}.prepare import prepare
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,7 +20,7 @@ Tables = tuple[data.Table, data.Table, data.Table]
 
 @pytest.fixture(autouse=True)
 def _quick_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "RESAMPLES", 20)
+    monkeypatch.setattr(evaluation, "RESAMPLES", 20)
 
 
 @pytest.fixture(scope="session", autouse=True)
