@@ -67,6 +67,9 @@ def _pipeline(root: Path) -> Iterator[str]:
             yield f"config/shared.yml: training.{name} is missing; {TRAINING.as_posix()} has {value!r}."
         elif name in shared and value != shared[name]:
             yield f"{TRAINING.as_posix()}: inputs.{name} is {value!r}; config/shared.yml has {shared[name]!r}."
+    for environment in config.ENVIRONMENTS:
+        for name in config.load(environment, root).data.keys() - written.keys():
+            yield f"config/{environment}.yml: data.{name}: {TRAINING.as_posix()} has no such input."
 
 
 def _azureml(root: Path) -> Iterator[str]:
