@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops_runtime import pipeline
+from mlops_runtime import cloud, pipeline
 from mlops_runtime.cloud.assets import Assets
 from mlops_runtime.cloud.errors import explained
 from mlops_runtime.config import Config, Scalar, read_yaml
@@ -171,9 +171,9 @@ def look(client: "MLClient", name: str) -> Ended:
         job = client.jobs.get(name)
         failed = [child for child in client.jobs.list(parent_job_name=name) if child.status == "Failed"]
         if job.status != "Failed" or not failed:
-            return Ended(name, str(job.status))
+            return Ended(name, cloud.word(job.status))
         step = str(failed[0].display_name or failed[0].name)
-        return Ended(name, str(job.status), step.lower(), _log(client, str(failed[0].name)))
+        return Ended(name, cloud.word(job.status), step.lower(), _log(client, str(failed[0].name)))
 
 
 def _log(client: "MLClient", name: str) -> str:
