@@ -101,7 +101,10 @@ def main() -> None:
     model = import_module(f"{settings.project.package}.model").load(tracking.model_data(folder))
     scenario = import_module(f"{settings.project.package}.monitor")
     (new,) = Path("data").glob("*-new.parquet")
-    real = monitoring.watch(settings, version, folder, model, new, None)
+    from mlops_runtime.contract import Contract
+
+    contract = Contract.load(Path("data/contract.yml"))
+    real = monitoring.watch(settings, contract, version, folder, model, new, None)
 
     def fired(watched: Any) -> dict[str, str]:
         judged = monitoring.judge(scenario.measure(watched).signals, settings.monitoring.signals)

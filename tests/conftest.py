@@ -185,6 +185,6 @@ def installed(shared: Path, baked: Callable[[str], Path]) -> Environment:
 
 @pytest.fixture(scope="session")
 def azure(shared: Path, baked: Callable[[str], Path]) -> Environment:
-    """An environment with the Azure SDK, for what Azure ML itself says of the YAML."""
-    needed = {one for task in ALL for one in requirements_of(baked(task.name), "azure", groups=False)}
+    """An environment with the Azure SDK and Azure ML's MLflow plug-in."""
+    needed = {one for task in ALL for one in requirements_of(baked(task.name), "azure", "job", groups=False)}
     return install(shared / "azure", sorted(needed))

@@ -66,13 +66,13 @@ def claims_of(given: str) -> Json:
 def demand_token(request: Request, audiences: set[str]) -> None:
     """Refuse who is not signed in for this service."""
     claims = claims_of(request.token)
-    challenge = {"WWW_Authenticate": f'Bearer authorization_uri="https://login.microsoftonline.com/{TENANT}"'}
+    challenge = {"WWW-Authenticate": f'Bearer authorization_uri="https://login.microsoftonline.com/{TENANT}"'}
     if not claims:
-        raise AzureError(401, "AuthenticationFailed", "The 'Authorization' header is missing or invalid.", **challenge)
+        raise AzureError(401, "AuthenticationFailed", "The 'Authorization' header is missing or invalid.", challenge)
     if claims["exp"] < time.time():
-        raise AzureError(401, "ExpiredAuthenticationToken", "The access token has expired.", **challenge)
+        raise AzureError(401, "ExpiredAuthenticationToken", "The access token has expired.", challenge)
     if str(claims["aud"]).rstrip("/") not in audiences:
-        raise AzureError(401, "InvalidAuthenticationTokenAudience", f"Not for '{claims['aud']}'.", **challenge)
+        raise AzureError(401, "InvalidAuthenticationTokenAudience", f"Not for '{claims['aud']}'.", challenge)
 
 
 class Cloud:

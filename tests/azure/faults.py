@@ -1,9 +1,14 @@
 """Faults as data: which requests go wrong, when, and how.
 
-cloud.faults.add(Fault("PUT", r"/onlineDeployments/green$", status=429, headers={"Retry-After": "1"}, times=2))
-cloud.faults.add(Fault("PUT", r"/onlineDeployments/green$", ends="Failed", code="OutOfQuota", message="Not enough…"))
-cloud.faults.add(Fault("PUT", r"/jobs/", drop="after"))                   # took effect, but nobody was told
-cloud.faults.add(Fault("PATCH|PUT", r"/onlineEndpoints/", then=kill))     # took effect, then the caller died
+Examples, each handed to `cloud.faults.add`:
+- `Fault("PUT", "/deployments/green$", status=429, headers={"Retry-After": "1"}, times=2)`
+- `container_crash("green")`: accepted, then provisioning ends in Failed
+- `Fault("PUT", "/deployments/green$", ends="Never")`: accepted, then it hangs
+- `Fault("PUT", "/jobs/", drop="after")`: took effect, but nobody was told
+- `Fault("PUT", "/onlineEndpoints/[^/]+$", then=kill)`: took effect, then the caller died
+
+azure-core itself repeats GET, PUT and DELETE after a broken connection, 408, 429, 500, 502, 503 and 504: ten times, waiting
+0.8 s and twice as long each time, or as long as Retry-After says.
 """
 
 import re
@@ -72,7 +77,8 @@ class Faults:
             rule = next((one for one in self.rules if one.hit(request)), None)
         if rule is None:
             return answer(None)
-        time.sleep(rule.delay)
+        if rule.delay:
+            time.sleep(rule.delay)
         if rule.drop == "before":
             raise Dropped
         if rule.status is not None:
@@ -80,10 +86,46 @@ class Faults:
             headers = dict(rule.headers)
             if rule.status == 401:
                 headers.setdefault("WWW-Authenticate", 'Bearer error="invalid_token"')
-            return AzureError(rule.status, rule.code or code, rule.message or message, **headers).answer
+            return AzureError(rule.status, rule.code or code, rule.message or message, headers).answer
         given = answer(rule)
         if rule.then:
             rule.then(request)
         if rule.drop == "after":
             raise Dropped
         return given
+
+
+def no_quota(deployment: str) -> Fault:
+    """A managed deployment is refused at once, for want of cores."""
+    detail = "Not enough quota available for Standard_DS3_v2. Current usage/limit: 0/6. Additional needed: 8 "
+    message = (
+        "The request is invalid. Exception Details: (InferencingClientCreateDeploymentFailed) InferencingClient HttpRequest "
+        f'error, error detail: {{"errors":{{"VmSize":["{detail}Please see troubleshooting guide, available here: '
+        'https://aka.ms/oe-tsg#error-outofquota"]},"title":"One or more validation errors occurred.","status":400}'
+    )
+    return Fault("PUT", f"/deployments/{deployment}$", status=400, code="BadRequest", message=message)
+
+
+def unschedulable(deployment: str) -> Fault:
+    """A Kubernetes deployment is accepted, but no node has room for it."""
+    message = "Kubernetes unschedulable. Details:0/1 nodes are available: 1 Too many pods."
+    return Fault("PUT", f"/deployments/{deployment}$", ends="Failed", code="OutOfQuota", message=message)
+
+
+def image_build_failure(deployment: str) -> Fault:
+    """The image of a deployment cannot be built."""
+    message = (
+        "Environment Image Build Failed. Check the build log under the storage account 'stdev' in the container 'azureml' "
+        "at the path 'ExperimentRun/dcid.imgbldrun_0/20_image_build_log.txt'. Please see troubleshooting guide, available "
+        "here: https://aka.ms/oe-tsg#error-imagebuildfailure"
+    )
+    return Fault("PUT", f"/deployments/{deployment}$", ends="Failed", code="ImageBuildFailure", message=message)
+
+
+def container_crash(deployment: str) -> Fault:
+    """The container of a deployment starts and dies."""
+    message = (
+        "User container has crashed or terminated. Please see troubleshooting guide, available here: "
+        "https://aka.ms/oe-tsg#error-resourcenotready"
+    )
+    return Fault("PUT", f"/deployments/{deployment}$", ends="Failed", code="ResourceNotReady", message=message)

@@ -90,7 +90,9 @@ def test_mirror(world: World) -> None:
     world.deploy()
     world.model("2")
     text = config.read_text(encoding="utf-8")
-    config.write_text(text.replace("minutes: 0, mirror: 0", "minutes: 0").replace("minutes: 0", "minutes: 0, mirror: 20"))
+    config.write_text(
+        text.replace("minutes: 0, mirror: 0", "minutes: 0").replace("minutes: 0", "minutes: 0, mirror: 20")
+    )
     done = world.deploy()
     if "mirror: 0" in text:
         mirrored = [one.json["properties"].get("mirrorTraffic") for one in world.cloud.requests("PUT", PUT_ENDPOINT)]
@@ -118,7 +120,11 @@ def test_failed_smoke_test_shifts_nothing(world: World, fault: str) -> None:
     assert "planted" in done.said, "the log is shown"
     assert world.traffic == {"blue": 100}
     assert world.tags == {}
-    assert not [one for one in world.cloud.requests("PUT", PUT_ENDPOINT) if "green" in (one.json["properties"].get("traffic") or {})]
+    assert not [
+        one
+        for one in world.cloud.requests("PUT", PUT_ENDPOINT)
+        if "green" in (one.json["properties"].get("traffic") or {})
+    ]
     world.behave("green")
     again = world.deploy()
     assert again.code == 0, again.said

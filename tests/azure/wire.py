@@ -46,10 +46,9 @@ class Answer:
 class AzureError(Exception):
     """An error as Azure Resource Manager words it."""
 
-    def __init__(self, status: int, code: str, message: str, **headers: str) -> None:
+    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
-        self.status, self.code, self.message = status, code, message
-        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.status, self.code, self.message, self.headers = status, code, message, headers or {}
 
     @property
     def answer(self) -> Answer:

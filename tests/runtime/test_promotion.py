@@ -38,7 +38,7 @@ def test_faults_are_refused(fault: str) -> None:
 
 @pytest.mark.parametrize("approvers", [[], [" "], ["ben@example.com"], ["ben@example.com", "BEN@example.com "]])
 def test_too_few_people(approvers: list[str]) -> None:
-    assert "2 different people" in promotion.refusals(GOOD, "prod", approvers, 2)[0]
+    assert "the approval of 2" in promotion.refusals(GOOD, "prod", approvers, 2)[0]
 
 
 def test_the_author_alone_does_not_suffice() -> None:

@@ -164,6 +164,43 @@ class Collected:
     others: dict[str, int]  # rows that other versions answered: version → count
 
 
+def load_events(folder: Path, days: int) -> Collected:
+    """What Azure ML's data collector kept of one deployment in the last `days` before the newest request.
+
+    Below `folder` are model_inputs and model_outputs, with JSON lines in the CloudEvents format; the two events of one
+    request have the same correlationid, and their `data` the same number of rows. Events whose data were too large for
+    the line (`datainblob`) are counted as unreadable.
+    """
+    import pandas as pd
+
+    unreadable = 0
+    found: dict[str, dict[str, Any]] = {}
+    for side in ("model_inputs", "model_outputs"):
+        for path in sorted((folder / side).rglob("*.jsonl")):
+            for line in path.read_bytes().splitlines():
+                try:
+                    event = json.loads(line)
+                    rows = [dict(row) for row in event["data"]]
+                    found.setdefault(event["correlationid"], {"time": event["time"]})[side] = rows
+                except (ValueError, KeyError, TypeError):
+                    unreadable += 1
+    rows, outputs = [], dict[str, None]()
+    for number, request in found.items():
+        asked, answered = request.get("model_inputs", []), request.get("model_outputs", [])
+        if len(asked) != len(answered):
+            unreadable += 1
+            continue
+        for given, answer in zip(asked, answered, strict=True):
+            outputs.update(dict.fromkeys(answer))
+            rows.append({"request_id": number, "request_time": request["time"], **given, **answer})
+    requests = pd.DataFrame(rows)
+    if len(requests):
+        requests["request_time"] = pd.to_datetime(requests["request_time"], format="ISO8601", utc=True)
+        recent = requests["request_time"] > requests["request_time"].max() - pd.Timedelta(days=days)
+        requests = requests[recent].sort_values("request_time", kind="stable", ignore_index=True)
+    return Collected(requests, list(outputs), [], unreadable, {})
+
+
 def load_collected(folder: Path, version: str) -> Collected:
     """The requests that FileCollector kept in `folder` and that the registered `version` answered, oldest first."""
     import pandas as pd

@@ -122,7 +122,7 @@ class Shared(Section):
     training: dict[str, Scalar]
     gates: Gates
     monitoring: Monitoring
-    deployment: dict[str, Any] = {}
+    deployment: Any = {}
 
 
 class Azure(Section):
@@ -167,18 +167,11 @@ class EnvironmentSettings(Section):
     deployment: dict[str, Any] = {}
 
 
-class Config(Section):
+class Config(Shared):
     """All settings of one environment."""
 
     root: Path
     environment: str
-    project: Project
-    registry: Registry
-    approvals: Approvals
-    staging: Staging
-    training: dict[str, Scalar]
-    gates: Gates
-    monitoring: Monitoring
     azure: Azure
     compute: Compute
     data: dict[str, str]
@@ -252,21 +245,15 @@ def load(environment: str = "dev", root: Path | None = None) -> Config:
             f"config/{environment}.yml: training.{unknown[0]}: not a key of training in config/shared.yml; "
             f"the keys there are {', '.join(shared.training)}."
         )
-    return Config(
-        root=root,
-        environment=environment,
-        project=shared.project,
-        registry=shared.registry,
-        approvals=shared.approvals,
-        staging=shared.staging,
-        training={**shared.training, **own.training},
-        gates=shared.gates,
-        monitoring=shared.monitoring,
-        azure=own.azure,
-        compute=own.compute,
-        data=own.data,
-        contacts=own.contacts,
-        deployment=_deployment({**shared.deployment, **own.deployment}, environment),
+    return Config.model_validate(
+        {
+            **dict(shared),
+            **dict(own),
+            "root": root,
+            "environment": environment,
+            "training": {**shared.training, **own.training},
+            "deployment": _deployment({**shared.deployment, **own.deployment}, environment),
+        }
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_runtime import config, tracking
-from mlops_runtime.collecting import load_collected, local_folder
+from mlops_runtime.collecting import Collected
 from mlops_runtime.contract import Column, Contract
 from mlops_runtime.drift import FALSE_ALARMS, Drift, excess_share, psi
 from mlops_runtime.errors import Problem
@@ -88,7 +88,7 @@ class Scenario(Protocol):
 class Watched:
     """What is compared: a model, its reference from registration, and the rows it meets now."""
 
-    settings: config.Config
+    settings: config.Shared
     version: tracking.Version
     model: Any  # what `<package>.model.load` returns
     contract: Contract
@@ -116,26 +116,25 @@ class Watched:
 
 
 def watch(
-    settings: config.Config,
+    settings: config.Shared,
+    contract: Contract,
     version: tracking.Version,
     folder: Path,
     model: Any,
-    data: Path | None,
+    data: Path | Collected,
     labels: Path | None,
 ) -> Watched:
-    """Bring together what is compared: the rows of `data`, or else the collected requests; `labels` joined by id.
+    """Bring together what is compared: rows of a file, or collected requests; `labels` joined by id.
 
     `folder` is the registered MLflow model's, `model` what was loaded from it.
     """
-    contract = Contract.load(settings.root / "data" / "contract.yml")
     reference = as_contract(pd.read_parquet(folder / "evaluation" / "reference.parquet"), contract)
     inputs = Contract.load(tracking.model_data(folder) / "inputs.yml")
-    if data is None:
-        collected = load_collected(local_folder(settings.root), version.version)
-        current, outputs = collected.requests, collected.outputs
-        source, refused = "collected requests", len(collected.refused)
+    if isinstance(data, Collected):
+        current, outputs = data.requests, data.outputs
+        source, refused = "collected requests", len(data.refused)
         time: str | None = "request_time"
-        hint = f"; other versions answered {collected.others}" if collected.others else ""
+        hint = f"; other versions answered {data.others}" if data.others else ""
     else:
         current = read_table(data)
         lacking = [name for name in required(inputs, ()).columns if name not in current]
@@ -248,6 +247,23 @@ def decide(judged: Sequence[Judged]) -> Action:
     """The action of the signals that fired; a person's look goes before retraining."""
     wanted = {signal.action for signal in judged if signal.status == "fired"}
     return next((action for action in ("investigate", "retrain") if action in wanted), "none")
+
+
+def report(watched: Watched, scenario: Scenario, folder: Path) -> Action:
+    """Measure, decide, write into `folder` and say it; returns the action."""
+    findings = scenario.measure(watched)
+    judged = judge(findings.signals, watched.settings.monitoring.signals)
+    action = write(folder, watched, findings, judged, scenario)
+    print(
+        f"{watched.version.name} version {watched.version.version}, {len(watched.current):,} rows of {watched.source}"
+    )
+    for signal in judged:
+        mark = {"ok": "  ok  ", "fired": "FIRED ", "not measured": "  –   "}[signal.status]
+        print(f"  {mark} {signal.name}: {describe(signal)}")
+    for name, rows in findings.files.items():
+        print(f"For people: {len(rows):,} rows in {folder / name}")
+    print(f"Action: {action}. {ADVICE[action]}\nReport: {folder / 'report.html'}")
+    return action
 
 
 def write(folder: Path, watched: Watched, findings: Findings, judged: list[Judged], scenario: Scenario) -> Action:

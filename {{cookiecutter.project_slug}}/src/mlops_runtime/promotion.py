@@ -30,7 +30,7 @@ def refusals(tags: dict[str, str], environment: str, approvers: Sequence[str], n
     author = tags.get("git_author", "").casefold()
     if len(people) < needed:
         found.append(
-            f"{needed} different people must approve it (approvals.{environment} in config), {len(people)} did"
+            f"it needs the approval of {needed} (approvals.{environment} in config) and has that of {len(people)}"
         )
     elif people == {author}:
         found.append(f"{author} wrote the code: somebody else must approve it")

@@ -103,5 +103,5 @@ def _job(settings: config.Config, workspace: "MLClient", candidate: models.Regis
 def _gates(workspace: "MLClient", job: str) -> list[Gate]:
     """What the evaluate step found on production data."""
     with tempfile.TemporaryDirectory() as scratch:
-        folder = jobs.fetch_output(workspace, job, "evaluate", "evaluation", Path(scratch))
+        folder = jobs.fetch_artifacts(workspace, job, "evaluate", "evaluation", Path(scratch))
         return Verdict.read(folder / "verdict.json").gates

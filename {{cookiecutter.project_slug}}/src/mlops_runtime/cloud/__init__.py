@@ -26,6 +26,7 @@ LOADERS = {
     "commandComponent": "load_component",
     "environment": "load_environment",
     "data": "load_data",
+    "schedule": "load_schedule",
     "managedOnlineEndpoint": "load_online_endpoint",
     "managedOnlineDeployment": "load_online_deployment",
     "kubernetesOnlineEndpoint": "load_online_endpoint",

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlops_runtime import cloud, pipeline
 from mlops_runtime.cloud.assets import Assets
@@ -16,7 +16,7 @@ from mlops_runtime.errors import Problem
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
-    from azure.ai.ml.entities import Job
+    from azure.ai.ml.entities import Job, PipelineJob
 
 ENDED = ("Completed", "Failed", "Canceled", "NotResponding")
 POLLS = (1, 2, 4, 8, 15)  # seconds between looks at a job; the last one is repeated
@@ -112,16 +112,14 @@ def _step_compute(settings: Config, step: str) -> Iterator[tuple[str, Scalar]]:
 
 def submit(
     client: "MLClient", file: Path, changed: dict[str, Scalar], tags: dict[str, str], name: str | None = None
-) -> "Job":
+) -> "PipelineJob":
     """Send the pipeline with what is overridden, as the job `name` or as one with a name that the service gives."""
-    from azure.ai.ml import load_job
-
-    params: list[dict[str, Any]] = [{key: value} for key, value in changed.items()]
     with explained(f"To submit {file.name}"):
-        job = load_job(file, params_override=params)
+        job: PipelineJob = cloud.load(file, changed)
         job.name = name
         job.tags = {**(job.tags or {}), **tags}
-        return client.jobs.create_or_update(job)
+        sent: PipelineJob = client.jobs.create_or_update(job)
+        return sent
 
 
 def unfinished(client: "MLClient", prefix: str) -> tuple[str, bool]:
@@ -132,7 +130,7 @@ def unfinished(client: "MLClient", prefix: str) -> tuple[str, bool]:
         name = f"{prefix}-{number}"
         with explained(f"To look at the job {name}"):
             try:
-                status = client.jobs.get(name).status
+                status = cloud.word(client.jobs.get(name).status)
             except ResourceNotFoundError:
                 return name, False
         if status not in ENDED or status == "Completed":
@@ -140,12 +138,12 @@ def unfinished(client: "MLClient", prefix: str) -> tuple[str, bool]:
     raise AssertionError("unreachable")
 
 
-def fetch_output(client: "MLClient", name: str, step: str, output: str, folder: Path) -> Path:
-    """Download what a step of the job wrote as `output`; the folder that holds its files."""
-    with explained(f"To fetch {output} of the step {step}"):
+def fetch_artifacts(client: "MLClient", name: str, step: str, artifacts: str, folder: Path) -> Path:
+    """Download what a step of the job has tracked with MLflow; the folder called `artifacts`."""
+    with explained(f"To fetch {artifacts} of the step {step}"):
         child = next(child for child in client.jobs.list(parent_job_name=name) if child.display_name == step)
-        client.jobs.download(str(child.name), download_path=folder, output_name=output)
-    return folder / "named-outputs" / output
+        client.jobs.download(str(child.name), download_path=folder)
+        return next(found for found in folder.rglob(artifacts) if found.is_dir())
 
 
 def wait(client: "MLClient", name: str) -> Ended:
@@ -155,11 +153,11 @@ def wait(client: "MLClient", name: str) -> Ended:
         with explained(f"To look at the job {name}"):
             job = client.jobs.get(name)
             for child in client.jobs.list(parent_job_name=name):
-                step = child.display_name or child.name
-                if said.get(step) != child.status:
-                    said[step] = str(child.status)
-                    print(f"  {child.status:<12} {step}", flush=True)
-        if job.status in ENDED:
+                step, status = child.display_name or child.name, cloud.word(child.status)
+                if said.get(step) != status:
+                    said[step] = status
+                    print(f"  {status:<12} {step}", flush=True)
+        if cloud.word(job.status) in ENDED:
             return look(client, name)
         time.sleep(pause)
     raise AssertionError("unreachable")
@@ -169,11 +167,11 @@ def look(client: "MLClient", name: str) -> Ended:
     """The job as it is now."""
     with explained(f"To look at the job {name}"):
         job = client.jobs.get(name)
-        failed = [child for child in client.jobs.list(parent_job_name=name) if child.status == "Failed"]
-        if job.status != "Failed" or not failed:
+        failed = [child for child in client.jobs.list(parent_job_name=name) if cloud.word(child.status) == "Failed"]
+        if cloud.word(job.status) != "Failed" or not failed:
             return Ended(name, cloud.word(job.status))
         step = str(failed[0].display_name or failed[0].name)
-        return Ended(name, cloud.word(job.status), step.lower(), _log(client, str(failed[0].name)))
+        return Ended(name, cloud.word(job.status), step, _log(client, str(failed[0].name)))
 
 
 def _log(client: "MLClient", name: str) -> str:

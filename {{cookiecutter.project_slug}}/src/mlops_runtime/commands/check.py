@@ -1,6 +1,7 @@
 """Check configuration, YAML, data contract and references: everything that needs no Azure."""
 
 import argparse
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,13 +80,13 @@ def _azureml(root: Path) -> Iterator[str]:
     for file, content in contents.items():
         name = file.relative_to(root).as_posix()
         for key, text in _texts(content):
-            if key in ("path", "code", "conda_file") and not text.startswith("azureml:"):
+            if key in ("path", "code", "conda_file", "create_job") and not text.startswith("azureml:"):
                 if not (file.parent / text).exists():
                     yield f"{name}: {key}: {text} does not exist."
             elif key in ("component", "environment") and not text.startswith("azureml:"):
                 if not (file.parent / text.removeprefix("file:")).is_file():
                     yield f"{name}: {key}: {text} does not exist."
-            elif key in ("component", "environment", "path", "model") and text.startswith("azureml:"):
+            elif key in ("component", "environment", "path", "model") and re.match("azureml:(?!//)", text):
                 asset = text.removeprefix("azureml:").split("@")[0].split(":")[0]
                 if asset not in assets:
                     yield f"{name}: {key}: {text}: no file under mlops/azureml is named {asset!r}."

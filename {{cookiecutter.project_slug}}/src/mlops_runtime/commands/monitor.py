@@ -20,25 +20,19 @@ def run(args: argparse.Namespace) -> int:
     """Measure, decide, report: 0 nothing to do, 1 action needed."""
     import importlib
 
-    from mlops_runtime import config, monitoring, serving, tracking
+    from mlops_runtime import collecting, config, monitoring, serving, tracking
+    from mlops_runtime.contract import Contract
 
-    settings = config.load()
+    root = config.find_root()
+    settings = config.load_shared(root / "config" / "shared.yml")
     version = serving.choose(settings.project.name, args.model_version)
     folder = tracking.fetch(version)
     package = settings.project.package
     model = importlib.import_module(f"{package}.model").load(tracking.model_data(folder))
     scenario: Any = importlib.import_module(f"{package}.monitor")
 
-    watched = monitoring.watch(settings, version, folder, model, args.data, args.labels)
-    findings = scenario.measure(watched)
-    judged = monitoring.judge(findings.signals, settings.monitoring.signals)
-    output = settings.root / ".mlops" / "monitor"
-    action = monitoring.write(output, watched, findings, judged, scenario)
-    print(f"{version.name} version {version.version}, {len(watched.current):,} rows from {watched.source}")
-    for signal in judged:
-        mark = {"ok": "  ok  ", "fired": "FIRED ", "not measured": "  –   "}[signal.status]
-        print(f"  {mark} {signal.name}: {monitoring.describe(signal)}")
-    for name, rows in findings.files.items():
-        print(f"For people: {len(rows):,} rows in {output / name}")
-    print(f"Action: {action}. {monitoring.ADVICE[action]}\nReport: {output / 'report.html'}")
+    contract = Contract.load(root / "data" / "contract.yml")
+    data = args.data or collecting.load_collected(collecting.local_folder(root), version.version)
+    watched = monitoring.watch(settings, contract, version, folder, model, data, args.labels)
+    action = monitoring.report(watched, scenario, root / ".mlops" / "monitor")
     return 0 if action == "none" else 1
