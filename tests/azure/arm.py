@@ -4,7 +4,9 @@
 `Arm.unmodelled`, so that nothing passes because it was swallowed.
 """
 
+import copy
 import itertools
+import json
 import math
 import re
 import time
@@ -211,6 +213,22 @@ class Arm:
             raise not_found(f"The resource '{path}'")
         return found
 
+    def demand(self, body: Any) -> None:
+        """Whatever a body refers to by id, in a workspace or in a registry, has to be there."""
+        for found in re.findall(r'"(?:azureml:)?(/subscriptions/[^"]+|//registries/[^"]+)"', json.dumps(body)):
+            path = re.sub(r"^//registries/([^/]+)", lambda match: self.registry_id(match[1]), found)
+            if re.search(
+                r"/(codes|components|environments|data|models)/[^/]+/versions/|/computes/(?!serverless$)", path
+            ):
+                self.get(path)
+
+    def registry_id(self, name: str) -> str:
+        """The ARM id of a registry."""
+        for scope in self.scopes:
+            if scope.kind == "registries" and scope.name.lower() == name.lower():
+                return scope.id
+        raise not_found(f"The registry '{name}'")
+
     def put(self, path: str, body: Json) -> Json:
         """Store a resource, keeping when it was made."""
         old = self.find(path)
@@ -272,9 +290,17 @@ class Arm:
                 elif found := self.find(operation.resource):
                     found["properties"]["provisioningState"] = "Failed"
 
+    def release(self) -> None:
+        """Let operations that hang end, as they do in Azure sooner or later."""
+        for operation in self.operations.values():
+            operation.due = min(operation.due, time.monotonic())
+
     def visible(self, stored: Any) -> Any:
-        """What a caller sees of what is stored."""
-        return {key: value for key, value in stored.items() if key != "order"} if isinstance(stored, dict) else stored
+        """What a caller sees of what is stored: a copy, as it may change while it is sent."""
+        seen = copy.deepcopy(stored)
+        if isinstance(seen, dict):
+            seen.pop("order", None)
+        return seen
 
     def __call__(self, request: Request, fault: Fault | None) -> Answer:
         """Answer a request to Azure Resource Manager or to a registry's own front end, which speaks the same."""
@@ -316,14 +342,18 @@ class Arm:
 
 
 def listed(arm: Arm, call: Call, items: Iterator[Json]) -> Answer:
-    """A page of resources: archived ones only on request, newest first and cut off if asked."""
+    """A page of resources: archived ones only on request, newest first, cut off if asked."""
     view, chosen = call.request.query.get("listViewType", "ActiveOnly"), list(items)
     if view in ("EnabledOnly", "DisabledOnly"):
         chosen = [one for one in chosen if one["properties"].get("isEnabled") == (view == "EnabledOnly")]
     elif view != "All":
         chosen = [one for one in chosen if one["properties"].get("isArchived", False) == (view == "ArchivedOnly")]
-    if "desc" in call.request.query.get("$orderBy", ""):
+    if not call.request.query.get("$orderBy", "").endswith("asc"):
         chosen.reverse()
+    if tag := call.request.query.get("tag"):
+        name, _, value = tag.partition("=")
+        tags = [(one, one["properties"].get("tags") or {}) for one in chosen]
+        chosen = [one for one, said in tags if name in said and value in ("", said[name])]
     if top := call.request.query.get("$top"):
         chosen = chosen[: int(top)]
     return Answer({"value": [arm.visible(one) for one in chosen]})
@@ -415,17 +445,22 @@ def put_version(arm: Arm, path: str, properties: Json) -> Json:
 @route("PUT", f"/{{kind:{ASSETS}}}/{{name}}/versions/{{version}}")
 def put_asset(arm: Arm, call: Call) -> Answer:
     """Register a version: at once in a workspace, as a long-running operation in a registry."""
-    made = arm.find(call.id) is None
-    properties = {**arm.checked(call)["properties"], "provisioningState": "Succeeded"}
+    made, properties = arm.find(call.id) is None, arm.checked(call)["properties"]
+    state = {} if call.names["kind"].lower() == "data" else {"provisioningState": "Succeeded"}  # data has no state
     if call.scope.kind == "workspaces":
-        return Answer(put_version(arm, call.id, properties), 201 if made else 200)
-    stored = put_version(arm, call.id, properties)
+        group = f"subscriptions/{call.scope.subscription}/resourceGroups/{call.scope.group}"
+        for name in ("dataUri", "modelUri"):  # the SDK sends the short form and reads the long one
+            if re.match("azureml://(datastores|jobs)/", str(properties.get(name))):
+                where = f"azureml://{group}/workspaces/{call.scope.name}/"
+                properties[name] = where + properties[name].removeprefix("azureml://")
+        return Answer(put_version(arm, call.id, {**properties, **state}), 201 if made else 200)
+    copy_files(arm, call, properties)
+    stored = put_version(arm, call.id, {**properties, **({"provisioningState": "Creating"} if made and state else {})})
     if not made:
         return Answer(stored)
-    stored["properties"]["provisioningState"] = "Creating"
 
     def finish() -> None:
-        stored["properties"]["provisioningState"] = "Succeeded"
+        stored["properties"].update(state)
 
     return arm.begin(call, finish, Answer(arm.visible(stored), 201))
 
@@ -446,6 +481,15 @@ def start_upload(arm: Arm, call: Call) -> Answer:
     return Answer({"blobReferenceForConsumption": reference, **kind})
 
 
+def copy_files(arm: Arm, call: Call, properties: Json, workspace: str = "") -> None:
+    """Give a registry its own copy of the files that an asset of a workspace has."""
+    for name in ("dataUri", "modelUri"):
+        if str(properties.get(name)).startswith("azureml://"):
+            files, container = arm.files(properties[name], workspace), f"copy-{uuid.uuid4().hex[:12]}"
+            arm.storage.write(call.scope.account, container, files)
+            properties[name] = f"https://{call.scope.account}.blob.core.windows.net/{container}"
+
+
 @route("POST", "/import")
 def import_asset(arm: Arm, call: Call) -> Answer:
     """Copy a model or another asset of a workspace into the registry."""
@@ -460,10 +504,7 @@ def import_asset(arm: Arm, call: Call) -> Answer:
         raise AzureError(409, "UserError", f"'{target.rpartition('registries/')[2]}' already exists in the registry.")
 
     def finish() -> None:
-        if uri := properties.get("modelUri"):
-            container = f"{said['destinationName']}-{uuid.uuid4().hex[:12]}"
-            arm.storage.write(call.scope.account, container, arm.files(uri, source.id))
-            properties["modelUri"] = f"https://{call.scope.account}.blob.core.windows.net/{container}"
+        copy_files(arm, call, properties, source.id)
         put_version(arm, target, properties)
 
     return arm.begin(Call(call.request, call.fault, call.scope, target, {}), finish, Answer(status=202))

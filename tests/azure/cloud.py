@@ -1,9 +1,12 @@
 """A stand-in for Azure on loopback, for the real azure-ai-ml SDK, azure-identity and MLflow, unpatched.
 
-    cloud = Cloud(tmp_path)                                         # workspaces dev, staging and prod, one registry
-    subprocess.run(["mlops", "deploy", …], env={**os.environ, **cloud.environment()})
-    cloud.arm.get(cloud.workspace("dev").id + "/onlineEndpoints/x") # what is there now
-    cloud.requests("PUT", "/jobs/")                                 # what was asked
+A test gets one as the fixture `cloud`, with workspaces dev, staging and prod and a registry, and uses
+- `cloud.environment()`: what a subprocess needs to take this for Azure (`server.py` says how)
+- `cloud.arm.get(cloud.workspace("dev").id + "/onlineEndpoints/x")`: what is there; `cloud.arm.files(uri)`: its bytes
+- `cloud.requests("PUT", "/jobs/")`: what was asked
+- `cloud.faults.add(…)` (`faults.py`), `cloud.jobs.plan(JobScript(…))`, `cloud.scoring.behave(…)`: what is to happen
+- `cloud.arm.direct_scoring = True`: managed endpoints get a plain address on loopback, for clients that ignore proxies
+- `cloud.arm.add_compute(…)`, `cloud.arm.add_datastore(…)`, `cloud.add_model(…)`: what is there at first
 
 What it is held to: bodies follow Azure's published specification (`specification.py`); what no route answers is a 501
 (`Arm.unmodelled`); every host but Azure's is refused (`Server.strays`).
@@ -22,10 +25,11 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl
 
 from . import endpoints, insights, jobs, mlflow
-from .arm import DATA_PLANE, MANAGEMENT, REGION, REGISTRY_PLANE, Arm, Scope
+from .arm import DATA_PLANE, MANAGEMENT, REGION, REGISTRY_PLANE, Arm, Scope, put_version
 from .faults import Fault, Faults
 from .server import Server
 from .storage import Storage
@@ -85,9 +89,7 @@ class Cloud:
         registry: str | Scope = "registry",
         *,
         seconds: float = 0.02,
-        direct_scoring: bool = False,
     ) -> None:
-        """`direct_scoring` gives managed endpoints a plain address on loopback, for clients that ignore proxies."""
         self.scopes = [Scope(one) if isinstance(one, str) else one for one in workspaces]
         self.registry = Scope(registry, "registries") if isinstance(registry, str) else registry
         self.storage = Storage()
@@ -95,7 +97,7 @@ class Cloud:
         self.autoscale = insights.Autoscale(self.arm)
         self.jobs = jobs.Jobs(self.arm)
         self.server = Server(folder)
-        self.arm.direct_address, self.arm.direct_scoring = f"http://127.0.0.1:{self.server.port}", direct_scoring
+        self.arm.direct_address = f"http://127.0.0.1:{self.server.port}"
         self.scoring = endpoints.Scoring(self.arm, demand_token)
         self.mlflow = mlflow.MLflow(self.arm)
         self.federated_token = folder / "federated-token"
@@ -125,13 +127,24 @@ class Cloud:
         """A workspace by name."""
         return next(one for one in self.scopes if one.name == name)
 
+    def add_model(self, workspace: str, name: str, files: dict[str, bytes], job: str = "", **said: Any) -> Json:
+        """Register the next version of a model, as a job would; `said` is its tags, properties, description …"""
+        scope, run = self.workspace(workspace), job or str(uuid.uuid4())
+        folder = f"ExperimentRun/dcid.{run}/model"
+        self.storage.write(scope.account, "azureml", {f"{folder}/{path}": content for path, content in files.items()})
+        group = f"subscriptions/{scope.subscription}/resourceGroups/{scope.group}"
+        uri = f"azureml://{group}/workspaces/{scope.name}/datastores/workspaceartifactstore/paths/{folder}"
+        container = self.arm.find(f"{scope.id}/models/{name}") or {"properties": {"nextVersion": "1"}}
+        path = f"{scope.id}/models/{name}/versions/{container['properties']['nextVersion']}"
+        return put_version(self.arm, path, {"modelUri": uri, "modelType": "mlflow_model", "jobName": run, **said})
+
     def environment(self) -> dict[str, str]:
         """What makes a process take this for Azure."""
         proxy, certificate = f"http://127.0.0.1:{self.server.port}", str(self.server.certificate)
-        proxies = {"HTTPS_PROXY": proxy, "https_proxy": proxy, "NO_PROXY": "127.0.0.1,localhost"}
+        none = "127.0.0.1,localhost"
         return {
-            **proxies,
-            "no_proxy": proxies["NO_PROXY"],
+            **dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), proxy),
+            **dict.fromkeys(("NO_PROXY", "no_proxy"), none),
             "REQUESTS_CA_BUNDLE": certificate,
             "SSL_CERT_FILE": certificate,
             "AZURE_TENANT_ID": TENANT,

@@ -13,3 +13,4 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     with running(tmp_path_factory.mktemp("cloud")) as one:
         yield one
         assert not one.arm.unmodelled, one.arm.unmodelled
+        assert not one.server.broken, "\n".join(one.server.broken)

@@ -71,6 +71,11 @@ def put_endpoint(arm: Arm, call: Call) -> Answer:
     arm.refuse_if_busy(call.id)
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]", call.names["name"]):
         raise refuse("An endpoint's name has 3 to 32 letters, digits and hyphens, and begins with a letter.")
+    for scope in arm.scopes:
+        if scope != call.scope and arm.find(call.id.replace(call.scope.id, scope.id)):
+            raise refuse(
+                f"An endpoint named '{call.names['name']}' exists in this region; names are unique in a region."
+            )
     properties = {key: value for key, value in body["properties"].items() if value is not None}
     online = call.names["kind"].lower() == "onlineendpoints"
     if online:
@@ -106,14 +111,14 @@ def put_deployment(arm: Arm, call: Call) -> Answer:
     body, old = arm.checked(call), arm.find(call.id)
     arm.refuse_if_busy(call.id)
     properties = {key: value for key, value in body["properties"].items() if value is not None}
-    for name in ("model", "environmentId"):
-        reference = properties.get(name)
-        reference = reference.get("assetId") if isinstance(reference, dict) else reference
-        if isinstance(reference, str) and reference.startswith("/subscriptions/"):
-            arm.get(reference)
+    arm.demand(properties)
     state = {"provisioningState": "Updating" if old else "Creating"}
     if call.names["kind"].lower() == "onlineendpoints":
-        properties = {**DEFAULTS, **properties}
+        resources = {"cpu": "100m", "memory": "2Gi"}
+        needed = {"containerResourceRequests": resources, "containerResourceLimits": {"cpu": "2", "memory": "2Gi"}}
+        kubernetes = properties["endpointComputeType"] == "Kubernetes"
+        added = {"containerResourceRequirements": needed} if kubernetes else {}
+        properties = {**DEFAULTS, **added, **properties}
     stored = arm.put(call.id, {**body, "properties": {**properties, **state}})
 
     def finish() -> None:
@@ -174,10 +179,22 @@ class Scoring:
         self.behaviours: dict[tuple[str, str], Behaviour] = {}
         self.sent: Counter[tuple[str, str]] = Counter()
         self.mirrored: Counter[tuple[str, str]] = Counter()
+        self.routed: Counter[tuple[str, str, str]] = Counter()  # by endpoint, its rules and the deployment chosen
 
     def behave(self, endpoint: str, deployment: str, behaviour: Behaviour | str) -> None:
         """From now on a deployment answers like this: a function of the request, or the address of a real server."""
         self.behaviours[endpoint, deployment] = forward_to(behaviour) if isinstance(behaviour, str) else behaviour
+
+    def fail_from(self, share: int, endpoint: str, deployment: str, status: int = 500) -> None:
+        """A deployment answers well until it gets `share` percent of the traffic."""
+
+        def behaviour(_: Request) -> Answer:
+            found = (self.arm.find(f"{one.id}/onlineEndpoints/{endpoint}") for one in self.arm.scopes)
+            traffic = next(one["properties"]["traffic"] for one in found if one)
+            good = traffic.get(deployment, 0) < share
+            return Answer({"deployment": deployment}) if good else Answer({"message": "planted"}, status)
+
+        self.behave(endpoint, deployment, behaviour)
 
     def __call__(self, request: Request, _: Fault | None) -> Answer:
         """Answer a scoring request or start a batch job."""
@@ -222,7 +239,9 @@ class Scoring:
         live = [one for one, share in traffic.items() if share]
         if not live:
             raise AzureError(404, "NotFound", "The endpoint has no valid deployment with positive weight.")
-        chosen: str = min(live, key=lambda one: (self.sent[endpoint["name"], one] + 1) / traffic[one])
+        key = (endpoint["name"], str(traffic))
+        chosen: str = min(live, key=lambda one: (self.routed[*key, one] + 1) / traffic[one])
+        self.routed[*key, chosen] += 1
         return chosen
 
     def answer(self, endpoint: str, deployment: str, request: Request, *, kubernetes: bool = False) -> Answer:
@@ -285,5 +304,7 @@ def forward_to(address: str) -> Behaviour:
                 return Answer(given.read(), given.status, {"Content-Type": given.headers.get_content_type()})
         except urllib.error.HTTPError as error:
             return Answer(error.read(), error.code, {"Content-Type": error.headers.get_content_type()})
+        except urllib.error.URLError as error:
+            return Answer({"message": str(error.reason)}, 502)
 
     return forward

@@ -7,8 +7,8 @@ Examples, each handed to `cloud.faults.add`:
 - `Fault("PUT", "/jobs/", drop="after")`: took effect, but nobody was told
 - `Fault("PUT", "/onlineEndpoints/[^/]+$", then=kill)`: took effect, then the caller died
 
-azure-core itself repeats GET, PUT and DELETE after a broken connection, 408, 429, 500, 502, 503 and 504: ten times, waiting
-0.8 s and twice as long each time, or as long as Retry-After says.
+azure-core itself repeats a request three times after 408, 429, 500, 502, 503 and 504, and unless it is a POST also
+after a broken connection; it waits 0, 1.6 and 3.2 s, or as long as Retry-After says. With `times=0` a fault never ends.
 """
 
 import re
@@ -22,6 +22,7 @@ from .wire import Answer, AzureError, Request
 
 MESSAGES = {  # what Azure says when a test does not say it itself
     401: ("ExpiredAuthenticationToken", "The access token expiry UTC time is earlier than current UTC time."),
+    403: ("AuthorizationFailed", "The client does not have authorization to perform this action over this scope."),
     409: ("Conflict", "Resource is being modified by another operation. Try again later."),
     412: ("PreconditionFailed", "The condition set in the request's header was not met."),
     429: ("TooManyRequests", "The request is being throttled. Retry later."),
@@ -97,10 +98,10 @@ class Faults:
 
 def no_quota(deployment: str) -> Fault:
     """A managed deployment is refused at once, for want of cores."""
-    detail = "Not enough quota available for Standard_DS3_v2. Current usage/limit: 0/6. Additional needed: 8 "
     message = (
-        "The request is invalid. Exception Details: (InferencingClientCreateDeploymentFailed) InferencingClient HttpRequest "
-        f'error, error detail: {{"errors":{{"VmSize":["{detail}Please see troubleshooting guide, available here: '
+        "The request is invalid. Exception Details: (InferencingClientCreateDeploymentFailed) InferencingClient "
+        'HttpRequest error, error detail: {"errors":{"VmSize":["Not enough quota available for Standard_DS3_v2. '
+        "Current usage/limit: 0/6. Additional needed: 8 Please see troubleshooting guide, available here: "
         'https://aka.ms/oe-tsg#error-outofquota"]},"title":"One or more validation errors occurred.","status":400}'
     )
     return Fault("PUT", f"/deployments/{deployment}$", status=400, code="BadRequest", message=message)
@@ -115,9 +116,9 @@ def unschedulable(deployment: str) -> Fault:
 def image_build_failure(deployment: str) -> Fault:
     """The image of a deployment cannot be built."""
     message = (
-        "Environment Image Build Failed. Check the build log under the storage account 'stdev' in the container 'azureml' "
-        "at the path 'ExperimentRun/dcid.imgbldrun_0/20_image_build_log.txt'. Please see troubleshooting guide, available "
-        "here: https://aka.ms/oe-tsg#error-imagebuildfailure"
+        "Environment Image Build Failed. Check the build log under the storage account 'stdev' in the container "
+        "'azureml' at the path 'ExperimentRun/dcid.imgbldrun_0/20_image_build_log.txt'. Please see troubleshooting "
+        "guide, available here: https://aka.ms/oe-tsg#error-imagebuildfailure"
     )
     return Fault("PUT", f"/deployments/{deployment}$", ends="Failed", code="ImageBuildFailure", message=message)
 

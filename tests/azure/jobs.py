@@ -1,6 +1,5 @@
 """Jobs that run as their script says, their run history, schedules and what batch endpoints start."""
 
-import json
 import re
 import time
 import uuid
@@ -301,9 +300,7 @@ def put_job(arm: Arm, call: Call) -> Answer:
 
 def submit(arm: Arm, workspace: str, name: str, properties: Json, steps: list[str] | None = None) -> Json:
     """Store a job and begin its run; whatever it refers to has to be there."""
-    for reference in sorted(set(re.findall(r'"(?:azureml:)?(/subscriptions/[^"]+)"', json.dumps(properties)))):
-        if re.search(r"/(codes|components|environments|data|models)/[^/]+/versions/|/computes/", reference):
-            arm.get(reference)
+    arm.demand(properties)
     link = f"https://ml.azure.com/runs/{name}?wsid={workspace}"
     services = {"Tracking": {"jobServiceType": "Tracking", "endpoint": f"azureml://{workspace}"}}
     services |= {"Studio": {"jobServiceType": "Studio", "endpoint": link}}

@@ -10,6 +10,7 @@ test can reach the internet.
 
 import re
 import ssl
+import traceback
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -32,6 +33,7 @@ class Server:
         self.faults = Faults()
         self.log: list[Request] = []
         self.strays: list[str] = []
+        self.broken: list[str] = []  # its own errors, each with the request that caused it
         self.hosts: list[tuple[re.Pattern[str], Handler]] = []
         self.lock = Lock()
         self.authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
@@ -75,6 +77,11 @@ class Server:
             return self.faults.apply(request, lambda fault: handler(request, fault))
         except AzureError as error:
             return error.answer
+        except Dropped:
+            raise
+        except Exception:
+            self.broken.append(f"{request}: {traceback.format_exc()}")
+            return AzureError(501, "Broken", "The stand-in itself is broken; see Server.broken.").answer
 
 
 class Connection(BaseHTTPRequestHandler):
@@ -120,8 +127,9 @@ class Connection(BaseHTTPRequestHandler):
         try:
             answer = self.server_state.answer(request)
         except Dropped:
+            # Half a status line: had it got nothing, requests would blame the proxy, and azure-core repeat even a POST.
+            self.wfile.write(b"HTTP/1.1")
             self.close_connection = True
-            self.connection.close()
             return
         content, more = answer.encoded()
         self.send_response(answer.status)

@@ -16,7 +16,7 @@ from mlops_runtime.errors import Problem
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
-    from azure.ai.ml.entities import Job, PipelineJob
+    from azure.ai.ml.entities import PipelineJob
 
 ENDED = ("Completed", "Failed", "Canceled", "NotResponding")
 POLLS = (1, 2, 4, 8, 15)  # seconds between looks at a job; the last one is repeated
