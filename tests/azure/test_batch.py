@@ -1,12 +1,11 @@
 """`mlops deploy` and `mlops rollback` on batch endpoints: what they do, what they refuse, and how they recover."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ..conftest import Environment
 from .cloud import Cloud
 from .faults import Fault
 from .jobs import JobScript
@@ -33,14 +32,6 @@ def run(files):
     return serving.read_table(Path(files[0])).assign(prediction=lambda rows: rows["a"] * 2)
 '''
 RIGHT = b"1,2\n2,4\n"
-
-
-@pytest.fixture(scope="session")
-def shell(azure: Environment) -> Iterator[Shell]:
-    """Commands with the Azure SDK."""
-    one = Shell(azure.python)
-    yield one
-    one.stop()
 
 
 @pytest.fixture

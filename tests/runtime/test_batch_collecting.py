@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from mlops_runtime import batch, preprocess
 
-SCORE = '''
+SCORE = """
 from types import SimpleNamespace
 import pandas as pd
 
@@ -21,7 +21,7 @@ def init():
 
 def run(files):
     return pd.DataFrame({"text": ["call 555"] * len(files), "mail": ["a@b.c"] * len(files), "prediction": 1.0})
-'''
+"""
 
 
 @pytest.fixture
