@@ -20,8 +20,11 @@ SCRIPT = '''
 """A scoring script that doubles."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 from mlops_runtime import serving
+
+service = SimpleNamespace(inputs=SimpleNamespace(columns={}))
 
 
 def init():

@@ -15,10 +15,7 @@ from .shell import Done, Running, Shell
 from .wire import Answer, Json, Request
 
 EXAMPLE = {"columns": ["a"], "data": [[1], [2]]}
-MLMODEL = b"""\
-flavors: {}
-saved_input_example_info: {artifact_path: input_example.json, pandas_orient: split, type: dataframe}
-"""
+MLMODEL = b"flavors: {}\n"
 
 
 def configure(root: Path, cloud: Cloud) -> None:

@@ -1,5 +1,6 @@
 """Where the model serves: a batch endpoint, whose new deployment must score a sample before it becomes the default."""
 
+import base64
 import csv
 import importlib
 import io
@@ -7,16 +8,19 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlops_runtime import cloud, release, serving
 from mlops_runtime.config import Config
+from mlops_runtime.contract import Contract
 from mlops_runtime.errors import Problem, Refusal
 from mlops_runtime.gates import Gate
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 VARIABLES = "settings.environment_variables"
 READY = "Succeeded"
-SAMPLE = "sample.parquet"
 
 
 class Deployment(release.Settings):
@@ -77,17 +81,28 @@ def _bring(settings: Config, model: Any, *, dry_run: bool = False, take_over: bo
     return name
 
 
+def sample(rows: list[dict[str, Any]], inputs: Contract) -> "pd.DataFrame":
+    """A model's example, as a request has it, as the table that a file has: no base64 text, no times as text."""
+    import pandas as pd
+
+    table = pd.DataFrame(rows)
+    for name in table.columns.intersection(list(inputs.columns)):
+        if inputs.columns[name].type == "bytes":
+            table[name] = [None if text is None else base64.b64decode(text) for text in table[name]]
+        elif inputs.columns[name].type == "datetime":
+            table[name] = pd.to_datetime(table[name])
+    return table
+
+
 def _try(batch: Any, package: str, name: str, model: Path, folder: Path) -> None:
     """Let a deployment score the model's example; Refusal unless it answers as the script does on this machine."""
-    from mlflow.models import Model
-
-    folder.mkdir()
-    example = Model.load(str(model)).load_input_example(str(model))
-    example.to_parquet(folder / SAMPLE, index=False)
     os.environ[serving.MODEL_DIR] = str(model)
     script = importlib.import_module(f"{package}.score")
     script.init()
-    expected = script.run([str(folder / SAMPLE)])
+    folder.mkdir()
+    file = folder / "sample.parquet"
+    sample(serving.example_rows(model), script.service.inputs).to_parquet(file, index=False)
+    expected = script.run([str(file)])
     rows = list(csv.reader(io.StringIO(batch.score(name, folder))))
     if len(rows) != len(expected):
         raise Refusal(f"{name} failed its test: it answered {len(rows)} rows and not {len(expected)}.")

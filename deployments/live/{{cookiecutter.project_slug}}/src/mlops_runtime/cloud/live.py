@@ -93,5 +93,6 @@ class Live(Endpoint):
         url = f"{MANAGEMENT}{group}/{AUTOSCALE}/{self.name}-{name}?api-version=2022-10-01"
         policies = [RetryPolicy(), BearerTokenCredentialPolicy(cloud.credential(), f"{MANAGEMENT}/.default")]
         request = HttpRequest("PUT", url, json={"location": place.location, "properties": properties})
-        with explained(f"To let {name} have more instances"), PipelineClient(MANAGEMENT, policies=policies) as client:
+        client: Any = PipelineClient(MANAGEMENT, policies=policies)
+        with explained(f"To let {name} have more instances"), client:
             client.send_request(request).raise_for_status()
