@@ -4,9 +4,12 @@
 
 PROJECT is a generated project in which `mlops run` has registered a model, PYTHON an interpreter with its dependencies.
 
-Classification and regression, without change: the reference's rows are split at random, one half is the reference, from
+All but forecasting, without change: the reference's rows are split at random, one half is the reference, from
 the other come the rows to look at; so both have the noise of samples. With change: faults planted in such rows, and the
-rows of data/*-new.parquet.
+rows of data/*-new.*. Of texts likewise: a new product, lost texts, a wrong encoding.
+
+Images: the same, with the images' outputs; planted are darker and blurred images, a new background and a new class from
+the project's generator of samples, and wrong labels.
 
 Forecasting: days cannot be drawn at random, so the series are simulated, as in the project's tests/test_monitor.py:
 a weekly pattern with noise, of which eight new weeks are looked at; the faults are planted by those tests.
@@ -24,9 +27,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+IMAGES = ("image-classification", "segmentation")
+
 
 def plant(watched: Any) -> dict[str, Callable[[pd.DataFrame], pd.DataFrame]]:
     """Name → what breaks the rows: a sensor in another unit, a new category, missing values, wrong labels."""
+    if "text" in watched.model.inputs:
+        return plant_in_texts(watched.model.targets[0])
     number = max(
         watched.model.inputs, key=lambda name: watched.reference[name].nunique() if _is_number(watched, name) else 0
     )
@@ -46,6 +53,44 @@ def plant(watched: Any) -> dict[str, Callable[[pd.DataFrame], pd.DataFrame]]:
             **{number: rows[number].mask(np.arange(len(rows)) % 5 == 0)}
         ),
         f"{target} wrong": flip,
+    }
+
+
+def plant_images(package: str, target: str, rows: int) -> dict[str, pd.DataFrame]:
+    """Name → images that differ from the sample in one thing, and some like it with wrong labels."""
+    from importlib import import_module
+
+    synthetic = import_module(f"{package}.synthetic")
+    usual = [name for name in synthetic.BACKGROUNDS if name != "tiles"]  # what hold_out keeps from the reference
+    changes: dict[str, dict[str, Any]] = {
+        "20 % darker": {"darkening": 0.2},
+        "50 % darker": {"darkening": 0.5},
+        "blur of 1 pixel": {"blur": 1.0},
+        "a new background": {"backgrounds": [synthetic.NEW_BACKGROUND]},
+        "a new class": {"classes": [synthetic.NEW_CLASS]},
+    }
+    found = {
+        name: synthetic.make(rows, 100, synthetic.World(**{"backgrounds": usual, **change}))
+        for name, change in changes.items()
+    }
+    wrong = synthetic.make(rows, 100, synthetic.World(backgrounds=usual))
+    found[f"{target} wrong"] = wrong.assign(**{target: np.roll(wrong[target].to_numpy(), 1)})
+    return found
+
+
+def plant_in_texts(target: str) -> dict[str, Callable[[pd.DataFrame], pd.DataFrame]]:
+    """Name → what happens to texts: a new product, lost texts, a wrong encoding, wrong labels."""
+
+    def change(rows: pd.DataFrame, share: int, to: Callable[[str], str]) -> pd.DataFrame:
+        """One text of `share` is changed."""
+        texts = [to(text) if place % share == 0 else text for place, text in enumerate(rows["text"])]
+        return rows.assign(text=texts)
+
+    return {
+        "20 % name a new product": lambda rows: change(rows, 5, lambda text: f"{text} Quantix Zeta"),
+        "20 % are empty": lambda rows: change(rows, 5, lambda text: ""),
+        "all read as Latin-1": lambda rows: change(rows, 1, lambda text: text.encode().decode("latin-1")),
+        f"{target} wrong": lambda rows: rows.assign(**{target: rows[target].sample(frac=1, random_state=0).to_numpy()}),
     }
 
 
@@ -90,6 +135,7 @@ def main() -> None:
     from importlib import import_module
 
     from mlops_runtime import config, monitoring, serving, tracking
+    from mlops_runtime.contract import Contract
 
     settings = config.load()
     if settings.project.task == "forecasting":
@@ -100,9 +146,7 @@ def main() -> None:
     folder = tracking.fetch(version)
     model = import_module(f"{settings.project.package}.model").load(tracking.model_data(folder))
     scenario = import_module(f"{settings.project.package}.monitor")
-    (new,) = Path("data").glob("*-new.parquet")
-    from mlops_runtime.contract import Contract
-
+    (new,) = Path("data").glob("*-new.*")
     contract = Contract.load(Path("data/contract.yml"))
     real = monitoring.watch(settings, contract, version, folder, model, new, None)
 
@@ -112,7 +156,9 @@ def main() -> None:
         return {**found, "action": monitoring.decide(judged)}
 
     def predicted(rows: pd.DataFrame) -> pd.DataFrame:
-        return rows.drop(columns=real.outputs).join(model.predict(rows[model.inputs]).set_axis(rows.index))
+        return rows.drop(columns=real.outputs, errors="ignore").join(
+            model.predict(rows[model.inputs]).set_axis(rows.index)
+        )
 
     def draw(seed: int, rows: int) -> Any:
         shuffled = real.reference.sample(frac=1, random_state=seed, ignore_index=True)
@@ -127,10 +173,13 @@ def main() -> None:
         wrong = args.resamples - alarms.pop("none", 0)
         print(f"unchanged, {rows} rows: {wrong} of {args.resamples} resamples fire {dict(alarms) or ''}", flush=True)
     for rows in args.rows:
-        for name, change in plant(real).items():
-            watched = draw(0, rows)
-            changed = dataclasses.replace(watched, current=predicted(change(watched.current)))
-            print(f"{name}, {rows} rows: {fired(changed)}", flush=True)
+        watched = draw(0, rows)
+        if settings.project.task in IMAGES:
+            planted = plant_images(settings.project.package, real.model.targets[0], rows)
+        else:
+            planted = {name: change(watched.current) for name, change in plant(real).items()}
+        for name, current in planted.items():
+            print(f"{name}, {rows} rows: {fired(dataclasses.replace(watched, current=predicted(current)))}", flush=True)
     print(f"{new.name}, {len(real.current)} rows: {fired(real)}")
 
 

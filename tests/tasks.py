@@ -68,7 +68,7 @@ ALL = [
         *("nlp", "text-generation", [f"tickets{part}.jsonl" for part in ("", "-hard", "-new")], "tickets"),
         new="tickets-new.jsonl",
         worse=["family=nearest"],
-        settings=["target=translation", "target=answer options=epochs=15"],
+        settings=["target=translation", "target=answer"],
     ),
 ]
 BY_NAME = {task.name: task for task in ALL}

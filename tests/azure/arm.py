@@ -15,12 +15,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .faults import Fault
 from .specification import Specification
 from .storage import Storage
 from .wire import Answer, AzureError, Json, Request, not_found
+
+if TYPE_CHECKING:
+    from .jobs import Jobs
 
 PROVIDER = "Microsoft.MachineLearningServices"
 REGION = "westeurope"
@@ -29,6 +32,8 @@ REGISTRY_PLANE = f"cert-{REGION}.experiments.azureml.net"
 MANAGEMENT = "management.azure.com"
 ASSETS = "codes|components|data|environments|models"
 CHANGEABLE = {"description", "isArchived", "isAnonymous", "properties", "stage", "tags", "autoDeleteSetting"}
+LONG_OR_SHORT = re.compile(r"azureml://(?:subscriptions/([^/]+)/resourcegroups/([^/]+)/workspaces/([^/]+)/)?(.*)", re.I)
+NEEDED = re.compile(r"/(codes|components|environments|data|models)/[^/]+/versions/|/computes/(?!serverless$)")
 BUSY = {"Creating", "Updating", "Deleting"}
 
 
@@ -50,7 +55,7 @@ class Scope:
     @property
     def account(self) -> str:
         """The name of its storage account."""
-        return "st" + re.sub(r"[^a-z0-9]", "", self.name.lower())
+        return f"st{re.sub(r'[^a-z0-9]', '', self.name.lower())[:14]}{self.key.hex[:8]}"
 
     @property
     def key(self) -> uuid.UUID:
@@ -113,6 +118,8 @@ def resource_type(path: str) -> str:
 class Arm:
     """The resources and how they change."""
 
+    jobs: "Jobs"  # puts itself here
+
     def __init__(self, storage: Storage, scopes: list[Scope], seconds: float) -> None:
         self.storage, self.scopes, self.seconds = storage, scopes, seconds
         self.specification = Specification()
@@ -121,7 +128,6 @@ class Arm:
         self.unmodelled: list[str] = []
         self.logs: dict[str, str] = {}  # what the containers of deployments wrote, by id in lower case
         self.direct_address, self.direct_scoring = "", False  # where clients that ignore proxies find endpoints
-        self.jobs: Any = None  # the runs, from jobs.py
         self.usages: list[Json] = []
         self.lock = RLock()
         self.ticks = itertools.count()
@@ -173,9 +179,7 @@ class Arm:
         """The account, container and path of `azureml://…` (short forms are of this workspace) or `https://…`."""
         if found := re.match(r"https://([^.]+)\.[^/]+/([^/?]+)/?([^?]*)", uri):
             return found[1], found[2], found[3]
-        if found := re.match(
-            r"azureml://(?:subscriptions/([^/]+)/resourcegroups/([^/]+)/workspaces/([^/]+)/)?(.*)", uri, re.I
-        ):
+        if found := LONG_OR_SHORT.match(uri):
             scope = next((one for one in self.scopes if one.id.lower() == workspace.lower()), None)
             if found[3]:
                 wanted = Scope(found[3], "workspaces", found[1], found[2]).id
@@ -217,9 +221,7 @@ class Arm:
         """Whatever a body refers to by id, in a workspace or in a registry, has to be there."""
         for found in re.findall(r'"(?:azureml:)?(/subscriptions/[^"]+|//registries/[^"]+)"', json.dumps(body)):
             path = re.sub(r"^//registries/([^/]+)", lambda match: self.registry_id(match[1]), found)
-            if re.search(
-                r"/(codes|components|environments|data|models)/[^/]+/versions/|/computes/(?!serverless$)", path
-            ):
+            if NEEDED.search(path):
                 self.get(path)
 
     def registry_id(self, name: str) -> str:
@@ -235,9 +237,8 @@ class Arm:
         system = {**(old or {"systemData": {"createdAt": now(), "createdByType": "Application"}})["systemData"]}
         system |= {"lastModifiedAt": now()}
         order = old["order"] if old else next(self.ticks)
-        shown = re.sub(
-            r"^.*/registries/([^/]+)/(?=.)", r"azureml://registries/\1/", path
-        )  # how a registry names its assets
+        # A registry has ids of its own for its assets.
+        shown = re.sub(r"^.*/registries/([^/]+)/(?=.)", r"azureml://registries/\1/", path)
         stored = {**body, "id": shown, "name": path.rpartition("/")[2], "type": resource_type(path)}
         stored |= {"systemData": system, "order": order}
         self.resources[path.lower()] = stored

@@ -2,7 +2,7 @@
 
 A test gets one as the fixture `cloud`, with workspaces dev, staging and prod and a registry, and uses
 - `cloud.environment()`: what a subprocess needs to take this for Azure (`server.py` says how)
-- `cloud.arm.get(cloud.workspace("dev").id + "/onlineEndpoints/x")`: what is there; `cloud.arm.files(uri)`: its bytes
+- `cloud.get("dev", "/onlineEndpoints/x")`: what is there; `cloud.arm.files(uri)`: the bytes of an asset or output
 - `cloud.requests("PUT", "/jobs/")`: what was asked
 - `cloud.faults.add(…)` (`faults.py`), `cloud.jobs.plan(JobScript(…))`, `cloud.scoring.behave(…)`: what is to happen
 - `cloud.arm.direct_scoring = True`: managed endpoints get a plain address on loopback, for clients that ignore proxies
@@ -13,8 +13,10 @@ What it is held to: bodies follow Azure's published specification (`specificatio
 
 What it does not model: no role is checked (who is signed in may do anything, who is not may do nothing); images are not
 built, code is not run and computes do not start: a job ends as its script says, a deployment answers as its behaviour
-says. Quotas, build failures and crashes happen only as faults. Bodies of POST actions are not checked. Networks,
-managed identities, diagnostics, cost and policy do not exist. Time passes quickly: an operation takes `seconds`.
+says. Quotas, build failures and crashes happen only as faults. Bodies of POST actions are not checked, nor are the
+steps inside a pipeline and what a component says, which the specification leaves open. Data Lake storage (`dfs`),
+networks, managed identities, diagnostics, cost and policy do not exist. Time passes quickly: an operation takes
+`seconds`.
 """
 
 import base64
@@ -126,6 +128,13 @@ class Cloud:
     def workspace(self, name: str) -> Scope:
         """A workspace by name."""
         return next(one for one in self.scopes if one.name == name)
+
+    def get(self, where: str, path: str = "") -> Json:
+        """What is at a path, such as `/onlineEndpoints/x`, of a workspace or the registry; AzureError if nothing is."""
+        scope = self.registry if where == self.registry.name else self.workspace(where)
+        with self.arm.lock:
+            self.arm.settle()
+            return dict(self.arm.visible(self.arm.get(scope.id + path)))
 
     def add_model(self, workspace: str, name: str, files: dict[str, bytes], job: str = "", **said: Any) -> Json:
         """Register the next version of a model, as a job would; `said` is its tags, properties, description …"""

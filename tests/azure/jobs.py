@@ -26,7 +26,7 @@ class JobScript:
     failing: str = ""  # the step that fails; the steps after it never start
     error: str = "Execution failed. User process exited with status code 1."
     log: str = "Traceback (most recent call last):\nValueError: planted\n"  # what the failing step printed
-    outputs: dict[str, dict[str, bytes]] = field(default_factory=dict)  # files of each output of the whole job
+    outputs: dict[str, dict[str, bytes]] = field(default_factory=dict)  # files of `output`, or of a `step.output`
     metrics: dict[str, float] = field(default_factory=dict)
     trials: int = 2  # of a sweep
     then: Callable[[Json], object] | None = None
@@ -144,9 +144,15 @@ class Jobs:
         if run.status == "Completed":
             writer = self.runs[run.children[0]] if "azureml.batchrun" in run.tags else run
             for name, files in script.outputs.items():
-                self.write_output(job, writer, name, files)
+                step, _, output = name.rpartition(".")
+                said = {} if step else (job["properties"].get("outputs") or {}).get(output) or {}
+                self.write_output(said, self.step(run.name, step) if step else writer, output, files)
         if script.then:
             script.then(job)
+
+    def step(self, job: str, name: str) -> Run:
+        """The run of a step of a pipeline."""
+        return next(one for one in map(self.runs.__getitem__, self.runs[job].children) if one.display == name)
 
     def write_log(self, run: Run, text: str) -> None:
         """What a run printed, where Azure ML keeps it."""
@@ -154,9 +160,8 @@ class Jobs:
         assert scope
         self.arm.storage.write(scope.account, "azureml", {f"{run.folder}/user_logs/std_log.txt": text.encode()})
 
-    def write_output(self, job: Json, run: Run, name: str, files: dict[str, bytes]) -> None:
-        """Put an output's files in its place, and say where that is."""
-        said = (job["properties"].get("outputs") or {}).get(name) or {}
+    def write_output(self, said: Json, run: Run, name: str, files: dict[str, bytes]) -> None:
+        """Put an output's files where the job says or in their usual place, and say where that is."""
         path = str(said.get("uri") or f"azureml://datastores/workspaceblobstore/paths/azureml/{run.name}/{name}/")
         said["uri"] = run.outputs[name] = path.replace("${{name}}", run.name)
         account, container, folder = self.arm.place(said["uri"], run.workspace)

@@ -261,13 +261,11 @@ tell("components", lambda: [one.name for one in ml.components.list()])
     assert (told["models"], told["active models"]) == (["2", "1"], ["2"])
     assert (told["downloaded"], told["active data"]) == ("flavors: {}", [])
     assert (told["component"], told["components"]) == ("1", ["train"])
-    dev = cloud.workspace("dev").id
-    assert cloud.arm.files(cloud.arm.get(f"{dev}/data/rows/versions/1")["properties"]["dataUri"]) == {
-        "rows.csv": b"a,b\n1,2\n"
-    }
+    rows = cloud.get("dev", "/data/rows/versions/1")["properties"]["dataUri"]
+    assert cloud.arm.files(rows) == {"rows.csv": b"a,b\n1,2\n"}
     assert "/datastores/lake/paths/LocalUpload/" in told["lake"]
     assert list(cloud.arm.files(told["lake"])) == ["rows.csv"]
-    code = cloud.arm.get(f"{dev}/components/train/versions/1")["properties"]["componentSpec"]["code"]
+    code = cloud.get("dev", "/components/train/versions/1")["properties"]["componentSpec"]["code"]
     uploaded = cloud.arm.files(cloud.arm.get(code.removeprefix("azureml:"))["properties"]["codeUri"])
     assert uploaded["score.py"].startswith(b"def init")
 
@@ -276,7 +274,9 @@ tell("components", lambda: [one.name for one in ml.components.list()])
 def test_jobs(cloud: Cloud, sdk: Sdk) -> None:
     """Pipelines, commands, sweeps and Spark jobs run as planned, with steps, logs and outputs."""
     cloud.arm.add_compute(cloud.workspace("dev"), "cpu-cluster")
-    cloud.jobs.plan(JobScript(polls=2, outputs={"model": {"a.txt": b"made"}}), "good pipeline")
+    cloud.jobs.plan(
+        JobScript(polls=2, outputs={"model": {"a.txt": b"made"}, "train.report": {"b.txt": b"too"}}), "good pipeline"
+    )
     cloud.jobs.plan(JobScript(failing="train", log="ValueError: planted\n"), "bad pipeline")
     cloud.jobs.plan(JobScript(polls=1000), "endless")
     told = sdk(
@@ -309,6 +309,9 @@ tell("streamed", lambda: ml.jobs.stream(good.name))
 tell("then", lambda: (ml.jobs.get(good.name).status, steps(good), good.studio_url))
 ml.jobs.download(good.name, output_name="model", download_path="there")
 tell("output", lambda: Path("there/named-outputs/model/a.txt").read_text())
+step = [one.name for one in ml.jobs.list(parent_job_name=good.name) if one.display_name == "train"][0]
+ml.jobs.download(step, output_name="report", download_path="there")
+tell("step's output", lambda: Path("there/named-outputs/report/b.txt").read_text())
 bad = pipeline("bad")
 tell("failed", lambda: ml.jobs.stream(bad.name))
 tell("failed steps", lambda: steps(bad))
@@ -334,7 +337,8 @@ tell("cancelled", lambda: ml.jobs.get(endless.name).status)
 tell("no compute", lambda: ml.jobs.create_or_update(run(compute="gpu-cluster")))
 """,
     )
-    assert (told["at first"], told["streamed"], told["output"]) == ("Running", None, "made")
+    assert (told["at first"], told["streamed"]) == ("Running", None)
+    assert (told["output"], told["step's output"]) == ("made", "too")
     status, steps, url = told["then"]
     assert (status, steps) == ("Completed", {"prepare": "Completed", "train": "Completed"})
     assert url.startswith("https://ml.azure.com/runs/")
@@ -398,7 +402,7 @@ tell("with key", lambda: ml.online_endpoints.invoke("on-aks", request_file="rows
     assert [json.loads(one)["deployment"] for one in told["sent"]].count("green") == 1
     assert "planted" in told["failing at half"]
     assert (told["logs"], told["deleted"], told["left"]) == ("two\nthree", None, ["blue"])
-    collected = cloud.arm.get(f"{dev}/onlineEndpoints/flights/deployments/blue")["properties"]["dataCollector"]
+    collected = cloud.get("dev", "/onlineEndpoints/flights/deployments/blue")["properties"]["dataCollector"]
     assert collected["collections"]["model_inputs"]["dataCollectionMode"] == "Enabled"
     assert told["kubernetes"].startswith("http://127.0.0.1:")
     assert (told["kubernetes deployment"], json.loads(told["with key"])["deployment"]) == ("Succeeded", "blue")
@@ -565,7 +569,7 @@ tell("not there", lambda: prod.online_deployments.begin_create_or_update(deploym
     assert "other" in told["no registry"]
     assert told["deployed"] == "azureml://registries/registry/models/m/versions/1"
     assert told["not there"].startswith("ResourceNotFoundError")
-    shared = cloud.arm.get(f"{cloud.registry.id}/models/m/versions/1")
+    shared = cloud.get("registry", "/models/m/versions/1")
     assert cloud.arm.files(shared["properties"]["modelUri"]) == {"MLmodel": b"flavors: {}"}
 
 
@@ -679,9 +683,8 @@ tell("states", lambda: {one.name: one.provisioning_state for one in ml.online_de
     states = told["states"]
     assert (states["crash"], states["hangs"], "quota" in states) == ("Failed", "Creating", False)
     cloud.arm.release()
-    path = f"{cloud.workspace('dev').id}/onlineEndpoints/flights/deployments/hangs"
     assert (
-        manage(cloud, path.removeprefix(cloud.workspace("dev").id))[1]["properties"]["provisioningState"] == "Succeeded"
+        cloud.get("dev", "/onlineEndpoints/flights/deployments/hangs")["properties"]["provisioningState"] == "Succeeded"
     )
 
 

@@ -75,7 +75,8 @@ class World:
             files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
         if scope.kind == "workspaces":
             inside = f"taxi-fares-{version}/model"
-            uri = f"azureml://datastores/workspaceblobstore/paths/{inside}"
+            place = scope.id.replace("/providers/Microsoft.MachineLearningServices", "").replace("Groups", "groups")
+            uri = f"azureml:/{place}/datastores/workspaceblobstore/paths/{inside}"
             account, container, _ = self.cloud.arm.place(uri, scope.id)
         else:  # each version has a container of its own
             account, container, inside = scope.account, f"taxi-fares-{version}", ""

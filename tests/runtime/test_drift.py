@@ -137,6 +137,14 @@ def test_a_group_that_moves_with_everyone_is_not_singled_out() -> None:
     assert drift.group_shifts(same, later, (groups, groups), 50)["value"].max() < 1e-9, "rounding is no shift"
 
 
+def test_one_odd_row_moves_no_group_apart() -> None:
+    generator = np.random.default_rng(0)
+    groups = series(["a", "b", "c", "d"] * 40)
+    before, now = series(generator.exponential(0.001, 160)), series(generator.exponential(0.001, 160))
+    before[0] = 10.0  # a single mistake, by a model that makes no other
+    assert drift.group_shifts(before, now, (groups, groups), 30)["value"].tolist() == [0, 0, 0, 0]
+
+
 def test_rank_change_by_hand() -> None:
     gains = np.array([3.0, 2.0, 1.0])
     assert drift.rank_change(gains, np.array([30.0, 20.0, 10.0])) == pytest.approx(0)

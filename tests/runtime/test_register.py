@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import mlops_runtime
 import pandas as pd
 import pytest
-from mlops_runtime import register, tracking
-from mlops_runtime.errors import Refusal
+from mlops_runtime import register, serving, tracking
+from mlops_runtime.errors import Problem, Refusal
 from mlops_runtime.gates import Gate, Verdict
 
 from . import toy
@@ -22,6 +24,7 @@ from pathlib import Path
 import pandas as pd
 
 class Doubler:
+    inputs = ["x"]
     def __init__(self, factor):
         self.factor = factor
     def predict(self, frame, params=None):
@@ -100,6 +103,17 @@ def test_registration(project: Path) -> None:
     assert newest.version == "2"
     tracking.connect().MlflowClient().set_model_version_tag("toy", "2", "retired", "true")
     assert tracking.champion("toy") == found
+
+
+def test_a_file_for_the_champion(project: Path) -> None:
+    register.register(*candidate(project, 2.0), "toy")
+    pd.DataFrame({"x": [4.0], "z": [1]}).to_csv("rows.csv", index=False)
+    settings: Any = SimpleNamespace(project=SimpleNamespace(name="toy", package="toymodel"))
+    model, frame = serving.champion_for(settings, Path("rows.csv"))
+    assert model.predict(frame)["y"].tolist() == [8.0]
+    pd.DataFrame({"z": [1]}).to_csv("rows.csv", index=False)
+    with pytest.raises(Problem, match=r"rows.csv lacks the column x; it has z"):
+        serving.champion_for(settings, Path("rows.csv"))
 
 
 def test_the_registered_model_carries_its_code(project: Path) -> None:

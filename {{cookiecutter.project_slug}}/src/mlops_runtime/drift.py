@@ -195,10 +195,18 @@ def group_shifts(reference: Column, current: Column, groups: tuple[Column, Colum
     for name in names:
         old, new = before.get_group(name), now.get_group(name)
         shift = (new.mean() - old.mean() - everyone) / spread
-        error = np.sqrt(old.var() / len(old) + new.var() / len(new)) / spread
+        error = np.sqrt(_distance_variance(reference, old) + _distance_variance(current, new)) / spread
         value = abs(shift) if abs(shift) > limit * error else 0.0
         rows.append([str(name), len(new), old.mean(), new.mean(), shift, value])
     return pd.DataFrame(rows, columns=["group", "rows", "before", "now", "shift", "value"])
+
+
+def _distance_variance(everyone: Column, group: Column) -> float:
+    """The variance of a group's mean minus everyone's, of whom the group is a part."""
+    others = everyone.drop(group.index)
+    if len(others) < 2:
+        return 0.0
+    return float((len(others) / len(everyone)) ** 2 * (group.var() / len(group) + others.var() / len(others)))
 
 
 def rank_change(reference: Array, current: Array) -> float:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mlops_runtime.config import Gates
+from mlops_runtime.files import write_json
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,14 @@ class Verdict:
         """The reasons of the gates that refused."""
         return [gate.reason for gate in self.gates if not gate.passed]
 
+    def __str__(self) -> str:
+        """One line for each gate."""
+        return "\n".join(f"{'passed ' if gate.passed else 'REFUSED'}  {gate.reason}" for gate in self.gates)
+
     def write(self, path: Path) -> None:
         """Save as JSON: {"passed": …, "gates": […]}."""
         record = {"passed": self.passed, "gates": [asdict(gate) for gate in self.gates]}
-        path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8", newline="\n")
+        write_json(path, record)
 
     @classmethod
     def read(cls, path: Path) -> "Verdict":

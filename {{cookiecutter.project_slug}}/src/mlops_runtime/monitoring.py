@@ -3,7 +3,6 @@
 What is measured belongs to the scenario (`<package>/monitor.py`); what follows from it is decided here.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,6 +17,7 @@ from mlops_runtime.collecting import Collected
 from mlops_runtime.contract import Column, Contract
 from mlops_runtime.drift import FALSE_ALARMS, Drift, excess_share, psi
 from mlops_runtime.errors import Problem
+from mlops_runtime.files import write_json
 from mlops_runtime.report import Report
 from mlops_runtime.serving import read_table, required, write_table
 
@@ -276,9 +276,7 @@ def write(folder: Path, watched: Watched, findings: Findings, judged: list[Judge
         "signals": {signal.name: {k: v for k, v in asdict(signal).items() if k != "name"} for signal in judged},
         "details": findings.details,
     }
-    text = json.dumps(_plain(record), indent=2, ensure_ascii=False) + "\n"
-    (folder / "metrics.json").write_text(text, encoding="utf-8", newline="\n")
-
+    write_json(folder / "metrics.json", record)
     for name, table in findings.files.items():
         write_table(table, folder / name)
 
@@ -299,17 +297,6 @@ def describe(signal: Judged) -> str:
     then = f" → {signal.action}" if signal.status == "fired" else ""
     advice = f". {signal.advice}" if signal.status == "fired" and signal.advice else ""
     return f"{signal.value:.3g}, {relation} the threshold {signal.threshold:g}{then}: {signal.found}{advice}"
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no NaN and no infinity."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def drift_signal(name: str, drifts: Sequence[Drift]) -> Signal:

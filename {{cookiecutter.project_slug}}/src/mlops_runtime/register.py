@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from mlops_runtime.errors import Refusal
+from mlops_runtime.files import write_json
 from mlops_runtime.gates import Verdict
 
 # Steps on Azure ML run without the repository, so `mlops submit` says where the code comes from.
@@ -42,13 +43,14 @@ def register(model: Path, evaluation: Path, name: str) -> dict[str, str | bool]:
             f"The evaluation compared with {compared}, but the champion is version {champion.version} by now: "
             "run `mlops run --force` to compare again."
         )
+    values = {metric: found["value"] for metric, found in metrics["metrics"].items()}
     tags = {
         "gates": "passed",
         "model_digest": content,
         "data_version": metrics["data_version"],
         **lineage(),
         "environment": f"python {platform.python_version()}, requirements {_fingerprint(model / 'requirements.txt')}",
-        **{f"metric.{key}": f"{value['value']:.6g}" for key, value in metrics["metrics"].items()},
+        **{f"metric.{metric}": f"{value:.6g}" for metric, value in values.items() if value is not None},
     }
     with tracking.start_step("register") as run, tempfile.TemporaryDirectory() as scratch:
         import mlflow
@@ -113,8 +115,7 @@ def main() -> int:
         print(f"Not registered: {refusal}")
         return REFUSED
     args.registration.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(record, indent=2) + "\n"
-    (args.registration / "registration.json").write_text(text, encoding="utf-8", newline="\n")
+    write_json(args.registration / "registration.json", record)
     return 0
 
 

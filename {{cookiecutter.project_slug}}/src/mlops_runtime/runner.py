@@ -6,7 +6,6 @@ an interrupted run leaves nothing that looks finished.
 """
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -23,6 +22,7 @@ from typing import IO
 
 from mlops_runtime.config import Scalar
 from mlops_runtime.errors import Problem, Refusal
+from mlops_runtime.files import write_json
 from mlops_runtime.pipeline import FromStep, Pipeline, Step
 from mlops_runtime.register import REFUSED
 
@@ -114,7 +114,7 @@ def _execute(
             raise Problem(f"{label} ended well but wrote no {', '.join(missing)}.\nLog: {log}")
         shutil.move(log, work / "log.txt")
         record = {"step": step.name, "command": command, "seconds": round(seconds, 3)}
-        (work / "record.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8", newline="\n")
+        write_json(work / "record.json", record)
         if folder.exists():
             shutil.rmtree(folder)
         work.rename(folder)

@@ -5,6 +5,7 @@ A request is JSON in one of two forms, `{"input_data": [{"column": value, …}, 
 Whatever is wrong with a request becomes a 4xx status with the reasons, never a stack trace.
 """
 
+import importlib
 import json
 import os
 from collections import Counter
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from azureml_inference_server_http.api.aml_response import AMLResponse
 
+    from mlops_runtime.config import Config
     from mlops_runtime.tracking import Version
 
 Rows = list[list[Any]]
@@ -95,6 +97,19 @@ def choose(name: str, number: str | None = None) -> "Version":
         listed = ", ".join(version.version for version in known) or "none; run `mlops run` first"
         raise Problem(f"{name} has no version {number}; registered are: {listed}.")
     return found
+
+
+def champion_for(settings: "Config", file: Path) -> "tuple[Any, pd.DataFrame]":
+    """The champion, and the rows of `file` for it; Problem where they lack one of its inputs."""
+    from mlops_runtime import tracking
+
+    frame = read_table(file)
+    folder = tracking.fetch(choose(settings.project.name))
+    model = importlib.import_module(f"{settings.project.package}.model").load(tracking.model_data(folder))
+    lacking = [name for name in model.inputs if name not in frame]
+    if lacking:
+        raise Problem(f"{file} lacks the column {lacking[0]}; it has {', '.join(map(str, frame.columns))}.")
+    return model, frame
 
 
 def request_contract(contract: Contract, features: Iterable[str] | None = None) -> Contract:

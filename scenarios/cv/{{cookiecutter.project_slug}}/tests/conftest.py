@@ -5,21 +5,22 @@ from pathlib import Path
 import pytest
 import torch
 
+from mlops_runtime import evaluation
 from mlops_runtime.config import Shared, load_shared
 from mlops_runtime.contract import Contract
 
-from {{ cookiecutter.package_name }} import data, evaluate, fitting, model, synthetic, train
+from {{ cookiecutter.package_name }} import data, fitting, model, synthetic, train
 from {{ cookiecutter.package_name }}.prepare import prepare
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = 32
-SETTINGS = fitting.Settings(epochs=9, batch_size=16, learning_rate=0.005, seed=0)
+SETTINGS = fitting.Settings(epochs=6, batch_size=16, learning_rate=0.005, seed=0)
 Tables = tuple[data.Table, data.Table, data.Table]
 
 
 @pytest.fixture(autouse=True)
 def _quick_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "RESAMPLES", 20)
+    monkeypatch.setattr(evaluation, "RESAMPLES", 20)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,10 +36,10 @@ def contract() -> Contract:
 
 @pytest.fixture(scope="session")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with 600 easy images in a Parquet file."""
+    """A folder with 480 easy images in a Parquet file."""
     folder = tmp_path_factory.mktemp("raw") / "images"
     folder.mkdir()
-    synthetic.make(600, 7, synthetic.World(difficulty=0.0)).to_parquet(folder / "images.parquet", index=False)
+    synthetic.make(480, 7, synthetic.World(difficulty=0.0)).to_parquet(folder / "images.parquet", index=False)
     return folder
 
 

@@ -21,7 +21,7 @@ EASY = 0.0  # difficulty of the images that the model has learnt from
 @pytest.fixture(scope="module")
 def unchanged(fitted: model.Model, contract: Contract) -> Watched:
     """A model, some images as its reference, others of the same kind as what it meets now."""
-    both = look(fitted, synthetic.make(1000, 3, synthetic.World(EASY)))
+    both = look(fitted, synthetic.make(700, 3, synthetic.World(EASY)))
     return Watched(
         settings=config.load(root=ROOT),
         version=Version("test", "1", {}),
@@ -69,7 +69,7 @@ SHIFTS = {
 @pytest.mark.parametrize("shift", SHIFTS)
 def test_shifts_are_noticed(unchanged: Watched, fitted: model.Model, shift: str) -> None:
     signal, world = SHIFTS[shift]
-    judged = judge(replace(unchanged, current=look(fitted, synthetic.make(400, 4, world))))
+    judged = judge(replace(unchanged, current=look(fitted, synthetic.make(200, 4, world))))
     assert judged[signal].status == "fired", judged
     assert monitoring.decide(list(judged.values())) == "investigate"
 

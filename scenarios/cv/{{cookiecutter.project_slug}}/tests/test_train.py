@@ -77,8 +77,8 @@ def test_two_processes_give_the_same(few: data.Table, tmp_path: Path, monkeypatc
     expected = outputs(train.train(few, SIZE, ONCE, tmp_path)[0], few)
     few.save(tmp_path / "data")
     names = {"image-size": SIZE, "epochs": ONCE.epochs, "batch-size": ONCE.batch_size, "processes": 2,
-             "learning-rate": ONCE.learning_rate, "seed": ONCE.seed, "train-data": tmp_path / "data",
-             "model": tmp_path / "model"}  # fmt: skip
+             "learning-rate": ONCE.learning_rate, "seed": ONCE.seed, "network": ONCE.network,
+             "weights": ONCE.weights, "train-data": tmp_path / "data", "model": tmp_path / "model"}  # fmt: skip
     options = [text for name, value in names.items() for text in (f"--{name}", str(value))]
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -1,15 +1,15 @@
 """What several tests need: the sample data in small, prepared once, and a model."""
 
-from itertools import islice
 from pathlib import Path
 
 import pytest
 
+from mlops_runtime import evaluation
 from mlops_runtime.config import Shared, load_shared
 from mlops_runtime.contract import Contract
 
-from .quick import FAMILY, FEWER
-from {{ cookiecutter.package_name }} import bias, data, evaluate, model, synthetic
+from .quick import EVERY, FAMILY, FEWER
+from {{ cookiecutter.package_name }} import bias, data, model, synthetic
 from {{ cookiecutter.package_name }}.prepare import prepare
 from {{ cookiecutter.package_name }}.tables import Table
 
@@ -19,7 +19,7 @@ Tables = tuple[Table, Table, Table]
 
 @pytest.fixture(autouse=True)
 def _quick_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "RESAMPLES", 20)
+    monkeypatch.setattr(evaluation, "RESAMPLES", 20)
     for name, count in FEWER.items():
         monkeypatch.setattr(bias, name, count)
 
@@ -37,10 +37,12 @@ def sample() -> dict[str, list[synthetic.Ticket]]:
 
 
 @pytest.fixture(scope="session")
-def raw(sample: dict[str, list[synthetic.Ticket]], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with every second ticket."""
-    path = tmp_path_factory.mktemp("raw") / f"tickets{data.SUFFIX}"
-    data.write(path, list(islice(sample["tickets"], 0, None, 2)))
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with some of the tickets."""
+    name = f"tickets{data.SUFFIX}"
+    lines = (ROOT / "data" / name).read_text(encoding="utf-8").splitlines(keepends=True)
+    path = tmp_path_factory.mktemp("raw") / name
+    path.write_text("".join(lines[::EVERY]), encoding="utf-8", newline="\n")
     return path
 
 
@@ -56,7 +58,8 @@ def settings() -> Shared:
 def tables(raw: Path, contract: Contract, settings: Shared) -> Tables:
     """The training, the test and the hard table for the target in config/shared.yml."""
     hard = ROOT / "data" / f"tickets-hard{data.SUFFIX}"
-    return prepare(raw, hard, contract, str(settings.training["target"]), 0.25)
+    train, test, hard_texts = prepare(raw, hard, contract, str(settings.training["target"]), 0.25)
+    return train, test, hard_texts.rows(0, 300)
 
 
 @pytest.fixture(scope="session")

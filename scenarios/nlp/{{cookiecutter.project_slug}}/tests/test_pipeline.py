@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from mlops_runtime import register, tracking
-from mlops_runtime.config import CohortGate, Shared
+from mlops_runtime.config import Shared
 from mlops_runtime.contract import Contract
 from mlops_runtime.errors import Problem
 
@@ -119,23 +119,6 @@ def test_champion_of_another_kind_is_refused(fitted: model.Model, tables: Tables
         evaluate.evaluate(fitted, tables[1], tables[2], settings, ("4", other))
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"columns": ["gate"]}, "'gate' is no column"),
-        ({"min_rows": 10**6}, "no two groups with 1000000 test rows"),
-        ({"metric": "luck"}, "'luck' does not exist"),
-    ],
-)
-def test_senseless_cohorts_are_refused(
-    change: dict[str, object], message: str, fitted: model.Model, tables: Tables, settings: Shared
-) -> None:
-    cohorts = CohortGate.model_validate({**settings.gates.cohorts.model_dump(), **change})
-    gates = settings.gates.model_copy(update={"cohorts": cohorts})
-    with pytest.raises(Problem, match=message):
-        evaluate.evaluate(fitted, tables[1], tables[2], settings.model_copy(update={"gates": gates}))
-
-
 def test_steps_run_one_after_the_other(
     raw: Path, settings: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,9 +155,4 @@ def test_steps_run_one_after_the_other(
     served = Contract.load(tracking.model_data(folders["model"]) / "inputs.yml")
     assert served.names("time", "feature") == list(fitted.inputs)
 
-    registered = register.register(folders["model"], folders["evaluation"], "test")
-    assert evaluate.load_champion("test", "latest") is not None
-    assert evaluate.load_champion("test", str(registered["version"])) is not None
-    assert evaluate.load_champion("test", "none") is None
-    with pytest.raises(Problem, match="no such version"):
-        evaluate.load_champion("test", "99")
+    assert register.register(folders["model"], folders["evaluation"], "test")["registered"]

@@ -13,6 +13,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlops_runtime.cloud.errors import explained
 from mlops_runtime.config import Config, read_yaml
 from mlops_runtime.errors import Problem
 
@@ -71,7 +72,8 @@ def _client(settings: Config, subscription: str, group: str, **place: str) -> "M
     quiet()
     from azure.ai.ml import MLClient
 
-    return MLClient(credential(), subscription, group, enable_telemetry=False, show_progress=False, **place)
+    with explained(f"To reach {next(iter(place.values()))}"):  # a registry is looked up at once
+        return MLClient(credential(), subscription, group, enable_telemetry=False, show_progress=False, **place)
 
 
 @cache

@@ -1,6 +1,5 @@
 """From raw data to a verdict, and the questions that an evaluation answers."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +86,8 @@ def test_metrics_of_known_errors() -> None:
     expected = {"mae": 10, "rmse": 10, "mape": 0.1, "smape": 10 / 105, "mase": 2, "bias": 10, "skill": 0.5}
     assert values == pytest.approx({**expected, "coverage": 0.5, "width": 1.25})
     assert metrics.by_week(rows).tolist() == [2, 2]
-    assert metrics.interval(metrics.coverage, rows) == (0, 1)  # resampled by weeks, of which one is covered
+    found = metrics.interval(metrics.coverage, rows, np.arange(len(rows)))
+    assert found == (0, 1)  # resampled by weeks, of which one is covered
 
 
 def test_a_champion_of_another_horizon_cannot_be_compared(
@@ -115,4 +115,4 @@ def test_the_report_stands_alone(
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert html.count("<svg") >= 7
     assert "src=" not in html
-    assert json.loads(json.dumps(evaluate.as_json(found, tables[1]), allow_nan=False))["rows"] == len(found.rows)
+    assert evaluate.facts(found, tables[1])["rows"] == len(found.rows)

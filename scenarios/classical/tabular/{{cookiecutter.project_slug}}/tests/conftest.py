@@ -5,10 +5,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from mlops_runtime import evaluation
 from mlops_runtime.config import Shared, load_shared
 from mlops_runtime.contract import Contract
 
-from {{ cookiecutter.package_name }} import data, evaluate
+from {{ cookiecutter.package_name }} import data
 from {{ cookiecutter.package_name }}.prepare import prepare
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -16,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(autouse=True)
 def _quick_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "RESAMPLES", 20)
+    monkeypatch.setattr(evaluation, "RESAMPLES", 20)
 
 
 @pytest.fixture(scope="session")

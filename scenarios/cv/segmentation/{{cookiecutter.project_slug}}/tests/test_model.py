@@ -84,6 +84,11 @@ def test_the_network_learns_from_the_masks(tables: Tables) -> None:
     assert again == tables[1].frame["annotations"].tolist()
 
 
+def test_networks_that_give_no_masks_are_refused() -> None:
+    with pytest.raises(Problem, match="'resnet18': give small, or an FCN"):
+        network.Pretrained(4, "resnet18", "none")
+
+
 def test_what_was_found_is_drawn_over_the_image() -> None:
     pixels = np.zeros((4, 4, 3), dtype=np.uint8)
     drawn = pictures.overlaid(pixels, masks.load(text(("a", "X..."))))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mlops_runtime import drift, monitoring
+from mlops_runtime import drift, monitoring, signals
 from mlops_runtime.monitoring import Findings, Signal, Watched
 from mlops_runtime.report import Report
 
@@ -43,19 +43,20 @@ def measure(watched: Watched) -> Findings:
         "embedding_drift": drift.compare_columns(before, now, [*embeddings.NAMES, embeddings.NOVELTY]),
         "prediction_drift": drift.compare_columns(before, now, watched.model.watched),
     }
-    cohorts, scores = compare_cohorts(watched), compare_scores(watched)
-    signals = [
+    cohorts = compare_cohorts(watched)
+    performance, scores = signals.performance(watched, metrics.METRICS, lambda frame: metrics.outcome(frame, frame))
+    found = [
         monitoring.drift_signal("data_drift", drifts["data_drift"]),
         _embedding_signal(before, now),
         monitoring.drift_signal("prediction_drift", drifts["prediction_drift"]),
         _quality_signal(watched),
-        _performance_signal(watched),
-        _cohort_signal(cohorts),
+        performance,
+        signals.cohort_bias(cohorts, GROUP_IMAGES),
     ]
     details: dict[str, Any] = {name: [monitoring.summary(one) for one in found] for name, found in drifts.items()}
     details |= {"performance": scores.to_dict(orient="records"), "cohorts": cohorts.to_dict(orient="records")}
     return Findings(
-        signals=[replace(signal, advice=ADVICE[signal.name]) for signal in signals],
+        signals=[replace(signal, advice=ADVICE[signal.name]) for signal in found],
         details=details,
         evidence={"drifts": drifts, "performance": scores, "cohorts": cohorts, "watched": watched},
         files={"review.parquet": for_review(watched)},
@@ -72,48 +73,19 @@ def for_review(watched: Watched) -> pd.DataFrame:
     return found[found[data.IMAGE].notna()].reset_index(drop=True) if data.IMAGE in found else found.head(0)
 
 
-def labelled(watched: Watched, frame: pd.DataFrame) -> pd.DataFrame | None:
-    """The images whose truth is known; None where there are too few."""
-    (target,) = watched.model.targets
-    if target not in frame:
-        return None
-    known = frame.dropna(subset=target).reset_index(drop=True)
-    return known if len(known) >= watched.settings.monitoring.min_rows else None
-
-
-def compare_scores(watched: Watched) -> pd.DataFrame:
-    """Each metric at registration and now: metric, before, now; empty while the truth is unknown."""
-    before, now = (labelled(watched, frame) for frame in (watched.reference, watched.current))
-    if before is None or now is None:
-        return pd.DataFrame(columns=["metric", "before", "now"])
-    old, new = metrics.outcome(before, before), metrics.outcome(now, now)
-    return pd.DataFrame([{"metric": n, "before": f(old), "now": f(new)} for n, f in metrics.METRICS.items()])
-
-
 def compare_cohorts(watched: Watched) -> pd.DataFrame:
     """How far each group's confidence, and loss where known, moved apart from all others, the most moved first.
 
     The columns column, measure and those of `drift.group_shifts`, for the columns that config's gates.cohorts names.
     """
     before, now = watched.reference.copy(), watched.current.copy()
-    measures = ["confidence"]
-    old, new = labelled(watched, before), labelled(watched, now)
+    old, new = signals.labelled(watched, before), signals.labelled(watched, now)
     if old is not None and new is not None and len(old) == len(before) and len(new) == len(now):
         for frame in (before, now):  # of what the model cannot know it can only be wrong, in whatever group
             outcome = metrics.outcome(frame, frame)
             frame["loss"] = np.where(metrics.possible(outcome), metrics.loss(outcome), np.nan)
-        measures = [*measures, "loss"]
-    tables = []
-    for column in watched.settings.gates.cohorts.columns:
-        if column not in now:
-            continue
-        groups = before[column].astype(str), now[column].astype(str)
-        for measure in measures:
-            shifts = drift.group_shifts(before[measure].dropna(), now[measure].dropna(), groups, GROUP_IMAGES)
-            if len(shifts):
-                tables.append(shifts.assign(column=column, measure=measure))
-    found = pd.concat(tables) if tables else pd.DataFrame(columns=["group", "value"])
-    return found.sort_values("value", ascending=False, kind="stable", ignore_index=True)
+    columns = watched.settings.gates.cohorts.columns
+    return signals.compare_cohorts(before, now, columns, ["confidence", "loss"], GROUP_IMAGES)
 
 
 def _embedding_signal(before: pd.DataFrame, now: pd.DataFrame) -> Signal:
@@ -136,35 +108,6 @@ def _quality_signal(watched: Watched) -> Signal:
     if not share:
         return Signal("data_quality", 0.0, "no more broken or refused images than chance would give")
     return Signal("data_quality", share, f"{watched.refused:,} of {asked:,} images were refused or cannot be read")
-
-
-def _performance_signal(watched: Watched) -> Signal:
-    """The metric that config compares cohorts by; a minimum in gates.metrics says that more is better."""
-    before, now = labelled(watched, watched.reference), labelled(watched, watched.current)
-    (target,) = watched.model.targets
-    if before is None or now is None:
-        return Signal("performance", None, f"{target} must be known for {watched.settings.monitoring.min_rows} images")
-    gates = watched.settings.gates
-    name = gates.cohorts.metric
-    more_is_better = name in gates.metrics and gates.metrics[name].min is not None
-    old, new = metrics.outcome(before, before), metrics.outcome(now, now)
-    metric, sizes = metrics.METRICS[name], (len(before), len(now))
-    worse = drift.metric_worse_by(
-        lambda rows: metric(old.take(rows)), lambda rows: metric(new.take(rows)), sizes, more_is_better
-    )
-    if np.isnan(worse):
-        return Signal("performance", None, f"{name} is undefined on these {len(now):,} images")
-    return Signal("performance", worse, f"{name} is {metric(new):.3g}, it was {metric(old):.3g} ({len(now):,} images)")
-
-
-def _cohort_signal(cohorts: pd.DataFrame) -> Signal:
-    if cohorts.empty:
-        return Signal("cohort_bias", None, f"no cohort has {GROUP_IMAGES} images, then and now")
-    worst = cohorts.iloc[0]
-    if worst["value"] == 0:
-        return Signal("cohort_bias", 0.0, "no cohort moved apart from all others by more than chance")
-    change = f"{worst['now']:.3g}, it was {worst['before']:.3g}, unlike the others"
-    return Signal("cohort_bias", worst["value"], f"{worst['measure']} of {worst['column']} {worst['group']}: {change}")
 
 
 def illustrate(report: Report, findings: Findings) -> None:
@@ -193,19 +136,9 @@ def illustrate(report: Report, findings: Findings) -> None:
         if name == "embedding_drift":
             report.figure(embedding_figure(watched), "Each dot is an image. Dots where there were none: something new.")
 
-    report.section("Performance", "Is the model still as good, where the truth is known by now?")
-    if len(evidence["performance"]):
-        report.table(evidence["performance"], "Each metric at registration and now.")
-    else:
-        report.text("The truth is not known yet: give it with `mlops monitor --labels FILE`.")
+    signals.show_scores(report, evidence["performance"])
 
-    report.section("Cohorts", "Is a group treated differently than before, beyond what changed for everybody?")
-    if len(evidence["cohorts"]):
-        columns = ["column", "group", "measure", "rows", "before", "now", "shift", "value"]
-        caption = "shift: in standard deviations, beyond everyone's; value: its size where it is more than chance."
-        report.table(evidence["cohorts"][columns].head(15), caption)
-    else:
-        report.text(f"No cohort has {GROUP_IMAGES} images, then and now.")
+    signals.show_cohorts(report, evidence["cohorts"], GROUP_IMAGES)
 
     report.section("For review", "Images that people should look at: `mlops label export` hands them over.")
     found = findings.files["review.parquet"]

@@ -1,18 +1,15 @@
 """The Responsible AI report: one page, readable without a network, on what the model is and how far to trust it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from mlops_runtime import evaluation
 from mlops_runtime.config import Shared
 from mlops_runtime.report import Report, shown
 
 from . import data, metrics, model, pictures
 from .evaluate import Evaluation
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # The part of the model card that no measurement can write: make it true for your model.
 CARD = {
@@ -65,32 +62,8 @@ def write(
     page.section("Conditions", "How much worse is it on the same test images, spoilt in ways that cameras know?")
     page.table(found.conditions)
 
-    gate = settings.gates.cohorts
-    page.section("Cohorts", "Does the model serve all groups alike? It can be good on average and bad for some.")
-    for column, table in found.cohorts.items():
-        page.figure(
-            _cohorts(column, table, gate.metric),
-            f"{gate.metric} for each {column} with at least {gate.min_rows} images, with 95 % interval. "
-            f"The gate allows {gate.max_gap:g} between the outermost dots.",
-        )
-        page.table(table.drop(columns=["compared", "low", "high"]), f"All metrics by {column}, smaller groups too")
+    evaluation.show_cohorts(page, found.cohorts, settings.gates.cohorts)
 
     page.section("Where it errs", "The test images with the highest loss: what do they have in common?")
     page.figure(*pictures.worst(test, prediction, found.loss, candidate.facts.size))
     page.write(path)
-
-
-def _cohorts(column: str, table: pd.DataFrame, metric: str) -> "Figure":
-    from matplotlib import pyplot
-
-    compared = table[table["compared"]].sort_values(metric)
-    figure, axes = pyplot.subplots(figsize=(7, 0.8 + 0.3 * len(compared)))
-    labels: list[str] = []
-    for place, row in enumerate(compared.to_dict(orient="records")):
-        axes.plot([row["low"], row["high"]], [place, place], color="#9bb4cc", linewidth=4, solid_capstyle="round")
-        axes.plot(row[metric], place, "o", color="#1f4e79")
-        labels.append(f"{row['group']} ({row['images']:,})")
-    axes.set_yticks(range(len(labels)), labels)
-    axes.margins(y=0.5 / max(len(labels), 2))
-    axes.set(xlabel=metric, title=f"{metric} by {column} (images)")
-    return figure

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,14 @@ from mlops_runtime.errors import Problem
 from mlops_runtime.serving import request_contract
 from mlops_runtime.tracking import save_model, start_step
 
-from . import blocks, data, embeddings, fitting, images, model
+from . import blocks, borrowed, data, embeddings, fitting, images, model
 from . import network as network_code
-from .network import Network, kinds, loss, targets
+from .network import Network, Pretrained, kinds, loss, targets
 
 PACKAGE = model.__name__.partition(".")[0]
 VALIDATION = 0.15  # share of the training images that the best epoch and the temperature are chosen on
 SALT = "validation"
+OWN = "small"  # the network that is not from torchvision
 TEMPERATURES = (0.4, 4.0)  # the lowest and the highest
 CHECKPOINTS = "MLOPS_CHECKPOINTS"  # folder for them; default: .mlops/checkpoints in the repository
 EXAMPLES = 5  # images in the model's signature
@@ -58,18 +60,29 @@ def train(
 ) -> tuple[model.Model, list[dict[str, float]]]:
     """The trained model and each epoch's losses. The same arguments give the same model on the same machine."""
     torch.manual_seed(settings.seed)
-    network = Network(len(table.classes))
+    network, rate = build(len(table.classes), settings)
     learned, held = data.split(table.frame, VALIDATION, SALT)
     parts = [data.Table(frame, table.contract, table.version) for frame in (learned, held)]
     learn_from, choose_on = (fitting.Examples(part.pixels(size), targets(part, size)) for part in parts)
     checkpoint = checkpoints / f"{_key(table, size, settings)}.npz"
-    history = fitting.fit(network, loss, learn_from, choose_on, settings, checkpoint)
+    history = fitting.fit(network, loss, learn_from, choose_on, replace(settings, learning_rate=rate), checkpoint)
     temperature = calibrate(network, choose_on)
     exported = Exported(network, temperature).eval()
     embedding = np.concatenate([found.numpy() for _, found in fitting.run(network, learn_from)])
     facts = {**vars(settings), "temperature": temperature, "best_epoch": _best(history)}
     space = embeddings.learn(embedding, kinds(learn_from.targets))
     return model.build(export(exported, size), model.Facts(table.classes, size, space, facts)), history
+
+
+def build(classes: int, settings: fitting.Settings) -> tuple[nn.Module, float]:
+    """The network as it is before training, and its highest learning rate."""
+    if settings.network != OWN:
+        learnt = settings.weights != borrowed.NOWHERE
+        network = Pretrained(classes, settings.network, settings.weights)
+        return network, settings.learning_rate * (borrowed.RATE if learnt else 1)
+    if settings.weights != borrowed.NOWHERE:
+        raise Problem(f"weights {settings.weights!r}: only networks of torchvision have any, the network {OWN} none.")
+    return Network(classes), settings.learning_rate
 
 
 def calibrate(network: nn.Module, examples: fitting.Examples) -> float:
@@ -108,7 +121,7 @@ def _best(history: list[dict[str, float]]) -> int:
 
 def _key(table: data.Table, size: int, settings: fitting.Settings) -> str:
     """A name for a training run, so that only the same one is resumed: the same images, settings and code."""
-    code = [inspect.getsource(module) for module in (fitting, blocks, network_code)]
+    code = [inspect.getsource(module) for module in (fitting, blocks, borrowed, network_code)]
     content = "\n".join(map(str, (table.version, sorted(table.frame[data.ID]), table.classes, size, settings, *code)))
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
@@ -140,13 +153,15 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, required=True, help="the highest")
     parser.add_argument("--processes", type=int, required=True, help="how many share the work on this machine")
     parser.add_argument("--seed", type=int, required=True, help="of all that is random")
+    parser.add_argument("--network", required=True, help=f"{OWN}, or the name of one of torchvision")
+    parser.add_argument("--weights", required=True, help="of a network of torchvision, such as DEFAULT; or none")
     parser.add_argument("--model", type=Path, required=True, help="folder for the MLflow model")
     args = parser.parse_args()
     if args.processes > 1 and "WORLD_SIZE" not in os.environ:
         sys.exit(launch(args.processes, sys.argv[1:]))
 
     table = data.Table.load(args.train_data)
-    settings = fitting.Settings(args.epochs, args.batch_size, args.learning_rate, args.seed)
+    settings = fitting.Settings(args.epochs, args.batch_size, args.learning_rate, args.seed, args.network, args.weights)
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))  # two threads on one core hinder each other
     started = time.monotonic()

@@ -8,6 +8,7 @@ texts that they should read are written to review.jsonl.
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 from threadpoolctl import threadpool_limits
 
-from mlops_runtime import drift, monitoring
+from mlops_runtime import drift, monitoring, signals
 from mlops_runtime.contract import Column
 from mlops_runtime.drift import FALSE_ALARMS
 from mlops_runtime.monitoring import Findings, Signal, Watched
@@ -56,29 +57,29 @@ def measure(watched: Watched) -> Findings:
     vocabulary = compare_words(watched)
     predictions = drift.compare_columns(*answers, answers[0].columns.tolist())
     faults = compare_faults(before[TEXT], raw, watched.contract.columns[TEXT])
-    scores = compare_scores(watched)
+    performance, scores = signals.performance(watched, metrics.METRICS, partial(_outcome, watched))
     cohorts = compare_cohorts(watched)
     texts = [sample(frame) for frame in (before, now)]
     by_words = tell_apart(presence, *texts)
     by_embeddings = tell_apart(watched.model.embed, *texts)
 
     refused = watched.refused / (watched.refused + len(now))
-    signals = [
+    found = [
         Signal("text_drift", by_words, _describe_shift(by_words, vocabulary)),
         Signal("embedding_drift", by_embeddings, _describe_shift(by_embeddings, vocabulary)),
         _vocabulary_signal(watched),
         monitoring.drift_signal("prediction_drift", predictions),
         Signal("data_quality", max(refused, faults["value"].max()), _describe_faults(faults, refused)),
-        _performance_signal(watched),
-        _cohort_signal(cohorts),
+        performance,
+        signals.cohort_bias(cohorts, GROUP_ROWS),
     ]
     tables = {"words": vocabulary, "quality": faults, "performance": scores, "cohorts": cohorts}
     details: dict[str, Any] = {name: table.to_dict(orient="records") for name, table in tables.items()}
     details["predictions"] = [monitoring.summary(one) for one in predictions]
-    signals = [replace(signal, advice=ADVICE[signal.name]) for signal in signals]
+    found = [replace(signal, advice=ADVICE[signal.name]) for signal in found]
     proposed = review.choose(watched.model, _rows(watched), now[watched.outputs], REVIEW)
     evidence = {**tables, "predictions": predictions, "watched": watched, "review": proposed}
-    return Findings(signals, details, evidence, {"review.jsonl": proposed})
+    return Findings(found, details, evidence, {"review.jsonl": proposed})
 
 
 def _rows(watched: Watched) -> pd.DataFrame:
@@ -167,64 +168,22 @@ def compare_faults(before: "pd.Series[Any]", now: "pd.Series[Any]", column: Colu
     return table.sort_values(["value", "now"], ascending=False, kind="stable", ignore_index=True)
 
 
-def labelled(watched: Watched, frame: pd.DataFrame) -> pd.DataFrame | None:
-    """The rows whose target is known; None where there are too few."""
-    if not set(watched.model.targets) <= set(frame):
-        return None
-    known = frame.dropna(subset=watched.model.targets)
-    return known if len(known) >= watched.settings.monitoring.min_rows else None
-
-
-def compare_scores(watched: Watched) -> pd.DataFrame:
-    """Each metric at registration and now: metric, before, now; empty while the target is unknown."""
-    known = [labelled(watched, frame) for frame in _frames(watched)]
-    found = [_outcome(watched, frame) for frame in known if frame is not None]
-    if len(found) < 2:
-        return pd.DataFrame(columns=["metric", "before", "now"])
-    rows = [{"metric": name, "before": m(found[0]), "now": m(found[1])} for name, m in metrics.METRICS.items()]
-    return pd.DataFrame(rows)
-
-
 def _outcome(watched: Watched, frame: pd.DataFrame) -> metrics.Outcome:
     return metrics.outcome(frame[watched.model.targets], frame[watched.outputs])
 
 
 def compare_cohorts(watched: Watched) -> pd.DataFrame:
     """How far each group's confidence, and loss where known, moved apart from all others, the most moved first."""
-    frames, known = [], [labelled(watched, frame) for frame in _frames(watched)]
+    frames: list[pd.DataFrame] = []
+    known = [signals.labelled(watched, frame) for frame in _frames(watched)]
     for frame, labels in zip(_frames(watched), known, strict=True):
         frame = frame.assign(confidence=metrics.confidence(frame[watched.outputs]))
         if all(one is not None for one in known) and labels is not None:
             losses = metrics.loss(labels[watched.model.targets], labels[watched.outputs])
             frame["loss"] = pd.Series(losses, labels.index)
         frames.append(frame)
-    before, now = frames
-    tables = []
-    for column in watched.settings.gates.cohorts.columns:
-        for measured in [name for name in ("confidence", "loss") if name in now and column in now]:
-            groups = before[column].astype(str), now[column].astype(str)
-            shifts = drift.group_shifts(before[measured].dropna(), now[measured].dropna(), groups, GROUP_ROWS)
-            if len(shifts):
-                tables.append(shifts.assign(column=column, measure=measured))
-    found = pd.concat(tables) if tables else pd.DataFrame(columns=["group", "value"])
-    return found.sort_values("value", ascending=False, kind="stable", ignore_index=True)
-
-
-def _performance_signal(watched: Watched) -> Signal:
-    """The metric that config compares cohorts by; a minimum in gates.metrics says that more is better."""
-    before, now = (labelled(watched, frame) for frame in _frames(watched))
-    if before is None or now is None:
-        needed = watched.settings.monitoring.min_rows
-        return Signal("performance", None, f"{', '.join(watched.model.targets)} must be known for {needed} texts")
-    gates = watched.settings.gates
-    name = gates.cohorts.metric
-    more_is_better = name in gates.metrics and gates.metrics[name].min is not None
-    old, new = _outcome(watched, before), _outcome(watched, now)
-    metric, sizes = metrics.METRICS[name], (len(before), len(now))
-    worse = drift.metric_worse_by(
-        lambda rows: metric(old.take(rows)), lambda rows: metric(new.take(rows)), sizes, more_is_better
-    )
-    return Signal("performance", worse, f"{name} is {metric(new):.3g}, it was {metric(old):.3g} ({len(now):,} texts)")
+    columns = watched.settings.gates.cohorts.columns
+    return signals.compare_cohorts(frames[0], frames[1], columns, ["confidence", "loss"], GROUP_ROWS)
 
 
 def _describe_shift(shift: float, vocabulary: pd.DataFrame) -> str:
@@ -241,16 +200,6 @@ def _describe_faults(faults: pd.DataFrame, refused: float) -> str:
     if worst["value"] == 0:
         return "no more broken texts than before"
     return f"{worst['now']:.1%} of the texts are {worst['fault']}, it was {worst['before']:.1%}"
-
-
-def _cohort_signal(cohorts: pd.DataFrame) -> Signal:
-    if cohorts.empty:
-        return Signal("cohort_bias", None, f"no cohort has {GROUP_ROWS} texts, then and now")
-    worst = cohorts.iloc[0]
-    if worst["value"] == 0:
-        return Signal("cohort_bias", 0.0, "no cohort moved apart from all others by more than chance")
-    change = f"{worst['now']:.3g}, it was {worst['before']:.3g}, unlike the others"
-    return Signal("cohort_bias", worst["value"], f"{worst['measure']} of {worst['column']} {worst['group']}: {change}")
 
 
 def illustrate(report: Report, findings: Findings) -> None:
@@ -273,19 +222,9 @@ def illustrate(report: Report, findings: Findings) -> None:
     report.section("Data quality", "Are there more missing, broken or senseless texts?")
     report.table(evidence["quality"], "Shares of texts; value: the growth where it is more than chance.")
 
-    report.section("Performance", "Is the model still as good, where the truth is known by now?")
-    if len(evidence["performance"]):
-        report.table(evidence["performance"], "Each metric at registration and now.")
-    else:
-        report.text("The truth is not known yet: give it with `mlops monitor --labels FILE`.")
+    signals.show_scores(report, evidence["performance"])
 
-    report.section("Cohorts", "Is a group treated differently than before, beyond what changed for everybody?")
-    if len(evidence["cohorts"]):
-        columns = ["column", "group", "measure", "rows", "before", "now", "shift", "value"]
-        caption = "shift: in standard deviations, beyond everyone's; value: its size where it is more than chance."
-        report.table(evidence["cohorts"][columns].head(15), caption)
-    else:
-        report.text(f"No cohort has {GROUP_ROWS} texts, then and now.")
+    signals.show_cohorts(report, evidence["cohorts"], GROUP_ROWS)
 
     report.section("For people", "The texts that the model is unsure of. All are in review.jsonl beside this report.")
     proposed = evidence["review"].drop(columns="unknown_words").head(10)

@@ -1,10 +1,8 @@
 """The Responsible AI report: one page, readable without a network, on what the model is and how far to trust it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import pandas as pd
-
+from mlops_runtime import evaluation
 from mlops_runtime.config import Shared
 from mlops_runtime.report import Report
 
@@ -12,9 +10,6 @@ from . import bias, metrics, model, pictures
 from .card import CARD
 from .evaluate import Evaluation
 from .tables import Table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 def write(path: Path, found: Evaluation, candidate: model.Model, train: Table, test: Table, settings: Shared) -> None:
@@ -49,15 +44,7 @@ def write(path: Path, found: Evaluation, candidate: model.Model, train: Table, t
         page.figure(figure, caption)
     page.table(found.breakdown, metrics.BREAKDOWN)
 
-    gate = settings.gates.cohorts
-    page.section("Cohorts", "Does the model serve all groups alike? It can be good on average and bad for some.")
-    for column, table in found.cohorts.items():
-        page.figure(
-            _cohorts(column, table, gate.metric),
-            f"{gate.metric} for each {column} with at least {gate.min_rows} texts, with 95 % interval. "
-            f"The gate allows {gate.max_gap:g} between the outermost dots.",
-        )
-        page.table(table.drop(columns=["compared", "low", "high"]), f"All metrics by {column}, smaller groups too")
+    evaluation.show_cohorts(page, found.cohorts, settings.gates.cohorts)
 
     page.section("Identity", bias.QUESTION)
     page.table(found.identity, "The group that fares worst comes first")
@@ -65,19 +52,3 @@ def write(path: Path, found: Evaluation, candidate: model.Model, train: Table, t
     page.section("Where it errs", "Read these: wrong labels, unclear texts, or something that the model should learn?")
     page.table(found.errors, "The test texts with the highest loss")
     page.write(path)
-
-
-def _cohorts(column: str, table: pd.DataFrame, metric: str) -> "Figure":
-    from matplotlib import pyplot
-
-    compared = table[table["compared"]].sort_values(metric)
-    figure, axes = pyplot.subplots(figsize=(7, 0.8 + 0.3 * len(compared)))
-    labels: list[str] = []
-    for place, row in enumerate(compared.to_dict(orient="records")):
-        axes.plot([row["low"], row["high"]], [place, place], color="#9bb4cc", linewidth=4, solid_capstyle="round")
-        axes.plot(row[metric], place, "o", color="#1f4e79")
-        labels.append(f"{row['group']} ({row['rows']:,})")
-    axes.set_yticks(range(len(labels)), labels)
-    axes.margins(y=0.5 / max(len(labels), 2))
-    axes.set(xlabel=metric, title=f"{metric} by {column} (texts)")
-    return figure

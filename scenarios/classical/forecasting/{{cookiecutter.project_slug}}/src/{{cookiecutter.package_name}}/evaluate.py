@@ -1,8 +1,6 @@
 """Step 3: back-test the candidate on the test days, compare it with the champion, hold it against the gates."""
 
 import argparse
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlops_runtime import gates, tracking
-from mlops_runtime.config import CohortGate, Shared, load_shared
+from mlops_runtime import evaluation, gates, tracking
+from mlops_runtime.config import Shared, load_shared
 from mlops_runtime.errors import Problem
-from mlops_runtime.gates import Verdict
 from mlops_runtime.statistics import paired_improvement
 
 from . import data, features, importance, metrics, model
@@ -28,21 +25,16 @@ WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """All that is known about a candidate."""
+class Evaluation(evaluation.Evaluation):
+    """What is known about a candidate besides."""
 
     rows: pd.DataFrame  # of `Model.roll`, with scale and weekday
-    metrics: pd.DataFrame  # metric, value, low, high
     rivals: pd.DataFrame  # metric, candidate, seasonal naive and, if there is one, champion
-    cohorts: dict[str, pd.DataFrame]  # column → group, rows, compared, low, high, and every metric
     days_ahead: pd.DataFrame  # day_ahead, mae, naive, coverage
     calibration: pd.DataFrame  # intended, observed
     worst_days: pd.DataFrame  # date, weekday, departures, forecast, loss; the worst first
     weeks: pd.DataFrame  # week, increase (of the loss when the week is exchanged)
     importance: pd.DataFrame | None  # feature, increase (of the loss when it is shuffled); only of trees
-    champion: str | None  # the version compared with
-    improvement: tuple[float, float] | None  # mean and lower bound of champion's minus candidate's loss
-    verdict: Verdict
 
 
 def evaluate(
@@ -57,10 +49,8 @@ def evaluate(
     series = pd.concat([known, test.series])
     cutoffs = range(len(known), len(series) - candidate.horizon + 1)
     rows = back_test(candidate, series, cutoffs, metrics.scale(known))
-    measured = measure(rows)
-    gate = settings.gates.cohorts
-    cohorts = {column: compare_cohorts(rows, column, gate) for column in gate.columns}
-    gaps = {column: _gap(column, table, gate) for column, table in cohorts.items()}
+    measured = evaluation.measure(metrics.METRICS, rows, len(rows), metrics.interval)
+    cohorts = evaluation.compare_cohorts(rows, metrics.METRICS, rows, settings.gates.cohorts, metrics.interval)
     rivals = {"candidate": rows, "seasonal naive": rows.assign(forecast=rows["naive"])}
     improvement = None
     if champion is not None:
@@ -81,7 +71,9 @@ def evaluate(
         importance=feature_importance(candidate, series, cutoffs, rows),
         champion=champion[0] if champion else None,
         improvement=improvement,
-        verdict=gates.check(settings.gates, values, improvement, gaps),
+        verdict=gates.check(
+            settings.gates, values, improvement, evaluation.cohort_gaps(cohorts, settings.gates.cohorts)
+        ),
     )
 
 
@@ -95,52 +87,10 @@ def back_test(
     return rows
 
 
-def measure(rows: pd.DataFrame) -> pd.DataFrame:
-    """Every metric with its 95 % interval: metric, value, low, high."""
-    table = []
-    for name, metric in metrics.METRICS.items():
-        low, high = metrics.interval(metric, rows)
-        table.append({"metric": name, "value": metric(rows), "low": low, "high": high})
-    return pd.DataFrame(table)
-
-
 def compare_rivals(rivals: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """The metrics of several forecasts of the same rows, side by side."""
     table = {name: [metrics.METRICS[metric](rows) for metric in POINT_METRICS] for name, rows in rivals.items()}
     return pd.DataFrame({"metric": POINT_METRICS, **table})
-
-
-def compare_cohorts(rows: pd.DataFrame, column: str, gate: CohortGate) -> pd.DataFrame:
-    """Every metric for every group of `column`; only groups with enough rows are `compared`.
-
-    Plain groups rather than fairlearn's MetricFrame: a metric here needs the whole row, not one truth and one answer.
-    """
-    if gate.metric not in metrics.METRICS:
-        known = ", ".join(metrics.METRICS)
-        raise Problem(f"gates.cohorts.metric {gate.metric!r} does not exist: choose one of {known}.")
-    if column not in rows:
-        known = ", ".join(rows.columns)
-        raise Problem(f"gates.cohorts.columns: {column!r} is no column of the back-test, which has {known}.")
-    table = []
-    for group, part in rows.groupby(column, sort=False):
-        compared = len(part) >= gate.min_rows
-        low, high = metrics.interval(metrics.METRICS[gate.metric], part) if compared else (math.nan, math.nan)
-        measured = {name: metric(part) for name, metric in metrics.METRICS.items()}
-        table.append(
-            {"group": str(group), "rows": len(part), "compared": compared, "low": low, "high": high, **measured}
-        )
-    return pd.DataFrame(table)
-
-
-def _gap(column: str, table: pd.DataFrame, gate: CohortGate) -> float:
-    """The largest difference of the gate's metric between two groups with enough rows."""
-    values = table.loc[table["compared"], gate.metric].dropna()
-    if len(values) < 2:
-        raise Problem(
-            f"gates.cohorts: {column} has no two groups with {gate.min_rows} rows to compare: "
-            "lower min_rows or take the column out of columns."
-        )
-    return float(values.max() - values.min())
 
 
 def by_day_ahead(rows: pd.DataFrame) -> pd.DataFrame:
@@ -211,19 +161,6 @@ def feature_importance(
     return pd.DataFrame(table).sort_values("increase", ascending=False, ignore_index=True)
 
 
-def load_champion(name: str, chosen: str) -> tuple[str, model.Model] | None:
-    """The champion's version and model: `chosen` is "latest", "none" or a version number; None if there is none."""
-    if chosen == "none":
-        return None
-    if chosen == "latest":
-        found = tracking.champion(name)
-    else:
-        found = next((version for version in tracking.versions(name) if version.version == chosen), None)
-        if found is None:
-            raise Problem(f"champion {chosen!r}: {name} has no such version; give latest, none or a version's number.")
-    return (found.version, model.load(tracking.model_data(tracking.fetch(found)))) if found else None
-
-
 def roll_champion(
     version: str,
     champion: model.Model,
@@ -245,29 +182,15 @@ def roll_champion(
     return theirs_rows.assign(scale=rows["scale"], weekday=rows["weekday"])
 
 
-def as_json(found: Evaluation, test: data.Table) -> dict[str, Any]:
-    """The content of metrics.json; what is not a number is null."""
-
-    def number(value: float) -> float | None:
-        return float(value) if math.isfinite(value) else None
-
-    def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-        return [
-            {str(key): number(value) if isinstance(value, float) else value for key, value in row.items()}
-            for row in table.to_dict(orient="records")
-        ]
-
+def facts(found: Evaluation, test: data.Table) -> dict[str, Any]:
+    """What metrics.json has besides."""
     return {
         "data_version": test.version,
         "rows": len(found.rows),
-        "metrics": {row.pop("metric"): row for row in records(found.metrics)},
-        "rivals": {row.pop("metric"): row for row in records(found.rivals)},
-        "champion": found.champion,
-        "improvement": dict(zip(("mean", "low"), found.improvement, strict=True)) if found.improvement else None,
-        "cohorts": {column: records(table) for column, table in found.cohorts.items()},
-        "days_ahead": records(found.days_ahead),
-        "calibration": records(found.calibration),
-        "weeks": {row["week"]: row["increase"] for row in records(found.weeks)},
+        "rivals": found.rivals.set_index("metric").to_dict(orient="index"),
+        "days_ahead": found.days_ahead.to_dict(orient="records"),
+        "calibration": found.calibration.to_dict(orient="records"),
+        "weeks": found.weeks.set_index("week")["increase"].to_dict(),
         "importance": {} if found.importance is None else dict(found.importance.to_numpy().tolist()),
     }
 
@@ -290,20 +213,12 @@ def main() -> None:
     with tracking.start_step("evaluate"):
         import mlflow
 
-        found = evaluate(candidate, train, test, settings, load_champion(settings.project.name, args.champion))
-        args.evaluation.mkdir(parents=True, exist_ok=True)
-        facts = {**as_json(found, test), "champion_asked_for": args.champion}
-        text = json.dumps(facts, indent=2, ensure_ascii=False)
-        (args.evaluation / "metrics.json").write_text(text + "\n", encoding="utf-8", newline="\n")
-        found.verdict.write(args.evaluation / "verdict.json")
-        found.rows.to_parquet(args.evaluation / "reference.parquet", index=False)
+        champion = evaluation.load_champion(settings.project.name, args.champion, model.load)
+        found = evaluate(candidate, train, test, settings, champion)
+        found.write(args.evaluation, args.champion, facts(found, test), found.rows)
         report.write(args.evaluation / "report.html", found, candidate, train, test, settings)
-        mlflow.log_params({"data_version": test.version, "champion": found.champion or "none"})
-        values = zip(found.metrics["metric"], found.metrics["value"], strict=True)
-        mlflow.log_metrics({name: value for name, value in values if math.isfinite(value)})
         mlflow.log_artifacts(str(args.evaluation), "evaluation")
-    for gate in found.verdict.gates:
-        print(f"{'passed ' if gate.passed else 'REFUSED'}  {gate.reason}")
+    print(found.verdict)
 
 
 if __name__ == "__main__":

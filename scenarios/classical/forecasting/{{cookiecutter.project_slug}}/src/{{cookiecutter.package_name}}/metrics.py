@@ -94,15 +94,16 @@ def weeks(rows: pd.DataFrame) -> Array:
     return numbers
 
 
-def interval(metric: Metric, rows: pd.DataFrame, confidence: float = 0.95) -> tuple[float, float]:
-    """Bootstrap interval of a metric, resampling the weeks of the days that were forecast."""
+def interval(metric: Metric, everything: pd.DataFrame, some: Array) -> tuple[float, float]:
+    """The 95 % bootstrap interval of a metric over some rows, resampling the weeks of the days that were forecast."""
+    rows = everything.take(some)
     number, numbers = weeks(rows), rows.select_dtypes("number")
     blocks = [np.flatnonzero(number == week) for week in np.unique(number)]
 
     def of_weeks(drawn: Array) -> float:
         return metric(numbers.take(np.concatenate([blocks[week] for week in drawn])))
 
-    return bootstrap_interval(of_weeks, np.arange(len(blocks)), confidence=confidence, resamples=RESAMPLES)
+    return bootstrap_interval(of_weeks, np.arange(len(blocks)), resamples=RESAMPLES)
 
 
 def by_week(rows: pd.DataFrame) -> Array:

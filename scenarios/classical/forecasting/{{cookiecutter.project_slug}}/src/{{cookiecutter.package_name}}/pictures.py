@@ -65,18 +65,6 @@ def calibration(table: pd.DataFrame, by_day: pd.DataFrame, coverage: float) -> t
     return figure, caption
 
 
-def cohorts(column: str, table: pd.DataFrame, metric: str) -> Figure:
-    """A metric with its interval for each group."""
-    compared = table[table["compared"]].iloc[::-1]
-    figure, axes = pyplot.subplots(figsize=(7, 0.9 + 0.35 * len(compared)))
-    for place, row in enumerate(compared.to_dict(orient="records")):
-        axes.plot([row["low"], row["high"]], [place, place], color=LIGHT, linewidth=4, solid_capstyle="round")
-        axes.plot(row[metric], place, "o", color=MODEL)
-    axes.set_yticks(range(len(compared)), compared["group"])
-    axes.set(xlabel=metric, title=f"{metric} by {column}")
-    return figure
-
-
 def days(rows: pd.DataFrame, loss: "pd.Series[float]") -> tuple[Figure, str]:
     """The mean error for each day."""
     by_day = loss.groupby(rows[DATE]).mean()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mlops_runtime import evaluation
 from mlops_runtime.config import Shared
 from mlops_runtime.report import Report
 
@@ -84,15 +85,7 @@ def write(
     )
     page.figure(*pictures.calibration(found.calibration, found.days_ahead, candidate.coverage))
 
-    gate = settings.gates.cohorts
-    page.section("Cohorts", "Does the model serve all groups alike? It can be good on average and bad for some.")
-    for column, table in found.cohorts.items():
-        page.figure(
-            pictures.cohorts(column, table, gate.metric),
-            f"{gate.metric} for each {column} with at least {gate.min_rows} rows, with 95 % interval. "
-            f"The gate allows {gate.max_gap:g} between the outermost dots.",
-        )
-        page.table(table.drop(columns=["compared", "low", "high"]), f"All metrics by {column}")
+    evaluation.show_cohorts(page, found.cohorts, settings.gates.cohorts)
 
     page.section("What it looks at", "How much the error grows when a part of what the model sees is made worthless.")
     page.figure(

@@ -1,8 +1,6 @@
 """Step 3: measure the candidate on the test rows, compare it with the champion, decide whether it may be registered."""
 
 import argparse
-import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,33 +12,26 @@ from fairlearn.metrics import MetricFrame
 from sklearn.inspection import permutation_importance
 from sklearn.tree import DecisionTreeRegressor
 
-from mlops_runtime import gates, tracking
+from mlops_runtime import evaluation, gates, tracking
 from mlops_runtime.config import CohortGate, Shared, load_shared
 from mlops_runtime.errors import Problem
-from mlops_runtime.gates import Verdict
-from mlops_runtime.statistics import bootstrap_interval, paired_improvement
+from mlops_runtime.statistics import paired_improvement
 
 from . import data, metrics, model
 from .features import Features
 
 Array = np.ndarray[Any, Any]
-RESAMPLES = 200  # for confidence intervals
 SHUFFLES = 3  # of each column, for its importance
 MOST_ROWS = 5000  # random test rows that importances are measured on
 QUARTERS = 4  # a numeric column becomes this many cohorts
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """All that is known about a candidate."""
+class Evaluation(evaluation.Evaluation):
+    """What is known about a candidate besides."""
 
-    metrics: pd.DataFrame  # metric, value, low, high
-    cohorts: dict[str, pd.DataFrame]  # column → group, rows, compared, low, high, and every metric
     importance: pd.DataFrame  # column, increase (of the loss when the column is shuffled), deviation
     error_cohorts: pd.DataFrame  # where, rows, loss; the worst first
-    champion: str | None  # the version compared with
-    improvement: tuple[float, float] | None  # mean and lower bound of champion's minus candidate's loss
-    verdict: Verdict
 
 
 def evaluate(
@@ -49,18 +40,19 @@ def evaluate(
     """Measure the candidate on the test rows; returns what was found and the predictions, (rows, predictions)."""
     truth, prediction = test.targets, candidate.predict(test.inputs)
     seen = metrics.outcome(truth, prediction)
-    measured = measure(seen)
-    cohorts = {
-        column: compare_cohorts(_column(test, column), seen, settings.gates.cohorts)
-        for column in settings.gates.cohorts.columns
-    }
-    gaps = {column: _gap(column, table, settings.gates.cohorts) for column, table in cohorts.items()}
+    measured = evaluation.measure(metrics.METRICS, seen, len(test.frame))
+    gate = settings.gates.cohorts
+    columns = evaluation.cohort_columns(test.frame, gate, metrics.METRICS)
+    cohorts = {name: compare_cohorts(column, seen, gate) for name, column in columns.items()}
     improvement = None
     if champion is not None:
         losses = metrics.loss(truth, predict_as_champion(*champion, candidate, test)), metrics.loss(truth, prediction)
         improvement = paired_improvement(*losses, confidence=settings.gates.champion.confidence)
     verdict = gates.check(
-        settings.gates, dict(zip(measured["metric"], measured["value"], strict=True)), improvement, gaps
+        settings.gates,
+        dict(zip(measured["metric"], measured["value"], strict=True)),
+        improvement,
+        evaluation.cohort_gaps(cohorts, gate),
     )
     found = Evaluation(
         metrics=measured,
@@ -74,25 +66,8 @@ def evaluate(
     return found, prediction
 
 
-def measure(found: metrics.Outcome) -> pd.DataFrame:
-    """Every metric with its 95 % interval: metric, value, low, high."""
-    rows = []
-    for name, metric in metrics.METRICS.items():
-        low, high = _interval(name, found, np.arange(len(found[0])))
-        rows.append({"metric": name, "value": metric(found), "low": low, "high": high})
-    return pd.DataFrame(rows)
-
-
-def _interval(name: str, found: metrics.Outcome, rows: Array) -> tuple[float, float]:
-    """The bootstrap interval of a metric over some of the rows."""
-    return bootstrap_interval(lambda drawn: metrics.METRICS[name](found.take(drawn)), rows, resamples=RESAMPLES)
-
-
 def compare_cohorts(column: "pd.Series[Any]", found: metrics.Outcome, gate: CohortGate) -> pd.DataFrame:
     """Every metric for every group of `column`, largest group first; only groups with enough rows are `compared`."""
-    if gate.metric not in metrics.METRICS:
-        known = ", ".join(metrics.METRICS)
-        raise Problem(f"gates.cohorts.metric {gate.metric!r} does not exist: choose one of {known}.")
     if pd.api.types.is_numeric_dtype(column) and column.nunique() > QUARTERS:
         column = pd.qcut(column, QUARTERS, duplicates="drop")
     groups = column.astype(str).rename("group").reset_index(drop=True)
@@ -107,7 +82,8 @@ def compare_cohorts(column: "pd.Series[Any]", found: metrics.Outcome, gate: Coho
     table.insert(0, "rows", groups.value_counts())
     table.insert(1, "compared", table["rows"] >= gate.min_rows)
     intervals = {
-        group: _interval(gate.metric, found, rows[groups == group]) for group in table.index[table["compared"]]
+        group: evaluation.interval(metrics.METRICS[gate.metric], found, rows[groups == group])
+        for group in table.index[table["compared"]]
     }
     table["low"], table["high"] = (table.index.map({g: ends[i] for g, ends in intervals.items()}) for i in (0, 1))
     return table.sort_values("rows", ascending=False, kind="stable").reset_index()
@@ -115,24 +91,6 @@ def compare_cohorts(column: "pd.Series[Any]", found: metrics.Outcome, gate: Coho
 
 def _of_rows(metric: Callable[[metrics.Outcome], float], found: metrics.Outcome) -> Callable[[Array, Array], float]:
     return lambda rows, _: metric(found.take(rows))
-
-
-def _column(test: data.Table, name: str) -> "pd.Series[Any]":
-    if name not in test.frame:
-        known = ", ".join(test.frame.columns)
-        raise Problem(f"gates.cohorts.columns: {name!r} is no column of the test data, which has {known}.")
-    return test.frame[name]
-
-
-def _gap(column: str, table: pd.DataFrame, gate: CohortGate) -> float:
-    """The largest difference of the gate's metric between two groups with enough rows."""
-    values = table.loc[table["compared"], gate.metric].dropna()
-    if len(values) < 2:
-        raise Problem(
-            f"gates.cohorts: {column} has no two groups with {gate.min_rows} test rows to compare: "
-            "lower min_rows or take the column out of columns."
-        )
-    return float(values.max() - values.min())
 
 
 def importance(candidate: model.Model, test: data.Table) -> pd.DataFrame:
@@ -189,19 +147,6 @@ def _describe_leaves(tree: Any, names: list[str]) -> dict[int, str]:
     return found
 
 
-def load_champion(name: str, chosen: str) -> tuple[str, model.Model] | None:
-    """The champion's version and model: `chosen` is "latest", "none" or a version number; None if there is none."""
-    if chosen == "none":
-        return None
-    if chosen == "latest":
-        found = tracking.champion(name)
-    else:
-        found = next((version for version in tracking.versions(name) if version.version == chosen), None)
-        if found is None:
-            raise Problem(f"champion {chosen!r}: {name} has no such version; give latest, none or a version's number.")
-    return (found.version, model.load(tracking.model_data(tracking.fetch(found)))) if found else None
-
-
 def predict_as_champion(version: str, champion: model.Model, candidate: model.Model, test: data.Table) -> pd.DataFrame:
     """The champion's predictions for the test rows, if both models are about the same thing."""
     if champion.targets != candidate.targets:
@@ -219,26 +164,12 @@ def predict_as_champion(version: str, champion: model.Model, candidate: model.Mo
     return champion.predict(test.frame)
 
 
-def as_json(found: Evaluation, test: data.Table) -> dict[str, Any]:
-    """The content of metrics.json; what is not a number is null."""
-
-    def number(value: float) -> float | None:
-        return float(value) if math.isfinite(value) else None
-
-    def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-        return [
-            {str(key): number(value) if isinstance(value, float) else value for key, value in row.items()}
-            for row in table.to_dict(orient="records")
-        ]
-
+def facts(found: Evaluation, test: data.Table) -> dict[str, Any]:
+    """What metrics.json has besides."""
     return {
         "data_version": test.version,
         "rows": len(test.frame),
-        "metrics": {row.pop("metric"): row for row in records(found.metrics)},
-        "champion": found.champion,
-        "improvement": dict(zip(("mean", "low"), found.improvement, strict=True)) if found.improvement else None,
-        "cohorts": {column: records(table) for column, table in found.cohorts.items()},
-        "importance": {row["column"]: row["increase"] for row in records(found.importance)},
+        "importance": found.importance.set_index("column")["increase"].to_dict(),
     }
 
 
@@ -260,20 +191,13 @@ def main() -> None:
     with tracking.start_step("evaluate"):
         import mlflow
 
-        found, prediction = evaluate(candidate, test, settings, load_champion(settings.project.name, args.champion))
-        args.evaluation.mkdir(parents=True, exist_ok=True)
-        facts = {**as_json(found, test), "champion_asked_for": args.champion}
-        text = json.dumps(facts, indent=2, ensure_ascii=False)
-        (args.evaluation / "metrics.json").write_text(text + "\n", encoding="utf-8", newline="\n")
-        found.verdict.write(args.evaluation / "verdict.json")
-        pd.concat([test.frame, prediction], axis=1).to_parquet(args.evaluation / "reference.parquet", index=False)
+        champion = evaluation.load_champion(settings.project.name, args.champion, model.load)
+        found, prediction = evaluate(candidate, test, settings, champion)
+        reference = pd.concat([test.frame, prediction], axis=1)
+        found.write(args.evaluation, args.champion, facts(found, test), reference)
         report.write(args.evaluation / "report.html", found, candidate, train, test, prediction, settings)
-        mlflow.log_params({"data_version": test.version, "champion": found.champion or "none"})
-        values = zip(found.metrics["metric"], found.metrics["value"], strict=True)
-        mlflow.log_metrics({name: value for name, value in values if math.isfinite(value)})
         mlflow.log_artifacts(str(args.evaluation), "evaluation")
-    for gate in found.verdict.gates:
-        print(f"{'passed ' if gate.passed else 'REFUSED'}  {gate.reason}")
+    print(found.verdict)
 
 
 if __name__ == "__main__":

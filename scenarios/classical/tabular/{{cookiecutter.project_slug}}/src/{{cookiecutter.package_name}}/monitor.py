@@ -4,12 +4,13 @@ Thresholds and actions are in config/shared.yml (`monitoring`); `mlops monitor` 
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mlops_runtime import drift, monitoring
+from mlops_runtime import drift, monitoring, signals
 from mlops_runtime.monitoring import Findings, Signal, Watched
 from mlops_runtime.report import Report
 
@@ -18,7 +19,6 @@ from . import metrics
 Array = np.ndarray[Any, Any]
 SAMPLE_ROWS = 500  # on which attributions are measured
 GROUP_ROWS = 50  # smaller cohorts are not compared
-QUARTERS = 4  # a numeric column becomes this many cohorts
 PICTURES = 4  # columns that get one
 ADVICE = {
     "data_drift": "If the column's source or unit changed, correct that; if the world did, retrain.",
@@ -38,24 +38,24 @@ def measure(watched: Watched) -> Findings:
     faults = monitoring.quality(before, now, watched.contract, inputs)
     shares = attribute(watched, before), attribute(watched, now)
     attributions = pd.DataFrame({"column": inputs, "before": shares[0], "now": shares[1]})
-    scores = compare_scores(watched)
+    performance, scores = signals.performance(watched, metrics.METRICS, partial(_outcome, watched))
     cohorts = compare_cohorts(watched)
 
     refused = watched.refused / (watched.refused + len(now))
-    signals = [
+    found = [
         monitoring.drift_signal("data_drift", data),
         monitoring.drift_signal("prediction_drift", predictions),
         Signal("data_quality", max(refused, faults["value"].max()), _describe_faults(faults, refused)),
-        _performance_signal(watched),
+        performance,
         Signal("attribution_drift", drift.rank_change(*shares), _describe_ranks(attributions)),
-        _cohort_signal(cohorts),
+        signals.cohort_bias(cohorts, GROUP_ROWS),
     ]
     tables = {"quality": faults, "attributions": attributions, "performance": scores, "cohorts": cohorts}
     details: dict[str, Any] = {name: table.to_dict(orient="records") for name, table in tables.items()}
     details["inputs"] = [monitoring.summary(one) for one in data]
     details["predictions"] = [monitoring.summary(one) for one in predictions]
-    signals = [replace(signal, advice=ADVICE[signal.name]) for signal in signals]
-    return Findings(signals, details, {**tables, "data": data, "predictions": predictions, "watched": watched})
+    found = [replace(signal, advice=ADVICE[signal.name]) for signal in found]
+    return Findings(found, details, {**tables, "data": data, "predictions": predictions, "watched": watched})
 
 
 def spell_out(frame: pd.DataFrame, inputs: list[str]) -> pd.DataFrame:
@@ -94,29 +94,21 @@ def attribute(watched: Watched, frame: pd.DataFrame) -> Array:
     return np.array(changes)
 
 
-def labelled(watched: Watched, frame: pd.DataFrame) -> pd.DataFrame | None:
-    """The rows whose targets are known, with the targets' own types; None where there are too few."""
+def _truth(watched: Watched, known: pd.DataFrame) -> pd.DataFrame:
+    """The targets of labelled rows, with their own types."""
     targets = watched.model.targets
-    if not set(targets) <= set(frame):
-        return None
-    known = frame.dropna(subset=targets)
     whole = {name: "int64" for name in targets if watched.contract.columns[name].type == "integer"}
-    return known.astype(whole) if len(known) >= watched.settings.monitoring.min_rows else None
+    truth: pd.DataFrame = known[targets].astype(whole)
+    return truth
+
+
+def _outcome(watched: Watched, known: pd.DataFrame) -> metrics.Outcome:
+    return metrics.outcome(_truth(watched, known), known[watched.outputs])
 
 
 def losses(watched: Watched, known: pd.DataFrame) -> "pd.Series[Any]":
     """The loss of each labelled row, with the rows' index."""
-    return pd.Series(metrics.loss(known[watched.model.targets], known[watched.outputs]), known.index, name="loss")
-
-
-def compare_scores(watched: Watched) -> pd.DataFrame:
-    """Each metric at registration and now: metric, before, now; empty while the targets are unknown."""
-    frames = [labelled(watched, frame) for frame in (watched.reference, watched.current)]
-    known = [frame for frame in frames if frame is not None]
-    if len(known) < 2:
-        return pd.DataFrame(columns=["metric", "before", "now"])
-    before, now = (metrics.evaluate(frame[watched.model.targets], frame[watched.outputs]) for frame in known)
-    return pd.DataFrame([{"metric": name, "before": before[name], "now": now[name]} for name in now])
+    return pd.Series(metrics.loss(_truth(watched, known), known[watched.outputs]), known.index, name="loss")
 
 
 def compare_cohorts(watched: Watched) -> pd.DataFrame:
@@ -126,49 +118,11 @@ def compare_cohorts(watched: Watched) -> pd.DataFrame:
     """
     before, now = watched.reference.copy(), watched.current.copy()
     measures = score_columns(watched.outputs)
-    old, new = labelled(watched, before), labelled(watched, now)
+    old, new = signals.labelled(watched, before), signals.labelled(watched, now)
     if old is not None and new is not None:
         before["loss"], now["loss"] = losses(watched, old), losses(watched, new)
         measures = [*measures, "loss"]
-    tables = []
-    for column in watched.settings.gates.cohorts.columns:
-        if column not in now:
-            continue
-        groups = _groups(before[column], now[column])
-        for measure in measures:
-            shifts = drift.group_shifts(before[measure].dropna(), now[measure].dropna(), groups, GROUP_ROWS)
-            if len(shifts):
-                tables.append(shifts.assign(column=column, measure=measure))
-    found = pd.concat(tables) if tables else pd.DataFrame(columns=["group", "value"])
-    return found.sort_values("value", ascending=False, kind="stable", ignore_index=True)
-
-
-def _groups(before: "pd.Series[Any]", now: "pd.Series[Any]") -> "tuple[pd.Series[Any], pd.Series[Any]]":
-    """The group of each row; numbers are cut at the quartiles of the reference."""
-    if pd.api.types.is_numeric_dtype(before) and before.nunique() > QUARTERS:
-        inner = np.unique(before.quantile([0.25, 0.5, 0.75]))
-        cuts = [-np.inf, *inner, np.inf]
-        return pd.cut(before, cuts).astype(str), pd.cut(now, cuts).astype(str)
-    return before.astype(str), now.astype(str)
-
-
-def _performance_signal(watched: Watched) -> Signal:
-    """The metric that config compares cohorts by; a minimum in gates.metrics says that more is better."""
-    before, now = labelled(watched, watched.reference), labelled(watched, watched.current)
-    if before is None or now is None:
-        needed = watched.settings.monitoring.min_rows
-        return Signal("performance", None, f"{', '.join(watched.model.targets)} must be known for {needed} rows")
-    gates, targets = watched.settings.gates, watched.model.targets
-    name = gates.cohorts.metric
-    more_is_better = name in gates.metrics and gates.metrics[name].min is not None
-    old, new = (metrics.outcome(frame[targets], frame[watched.outputs]) for frame in (before, now))
-    metric, sizes = metrics.METRICS[name], (len(before), len(now))
-    worse = drift.metric_worse_by(
-        lambda rows: metric(old.take(rows)), lambda rows: metric(new.take(rows)), sizes, more_is_better
-    )
-    if np.isnan(worse):
-        return Signal("performance", None, f"{name} is undefined on these {len(now):,} rows")
-    return Signal("performance", worse, f"{name} is {metric(new):.3g}, it was {metric(old):.3g} ({len(now):,} rows)")
+    return signals.compare_cohorts(before, now, watched.settings.gates.cohorts.columns, measures, GROUP_ROWS)
 
 
 def _describe_faults(faults: pd.DataFrame, refused: float) -> str:
@@ -178,16 +132,6 @@ def _describe_faults(faults: pd.DataFrame, refused: float) -> str:
     if worst["value"] == 0:
         return "no more broken values than before"
     return f"{worst['column']}: {worst['now']:.1%} of the values are {worst['fault']}, it was {worst['before']:.1%}"
-
-
-def _cohort_signal(cohorts: pd.DataFrame) -> Signal:
-    if cohorts.empty:
-        return Signal("cohort_bias", None, f"no cohort has {GROUP_ROWS} rows, then and now")
-    worst = cohorts.iloc[0]
-    if worst["value"] == 0:
-        return Signal("cohort_bias", 0.0, "no cohort moved apart from all others by more than chance")
-    change = f"{worst['now']:.3g}, it was {worst['before']:.3g}, unlike the others"
-    return Signal("cohort_bias", worst["value"], f"{worst['measure']} of {worst['column']} {worst['group']}: {change}")
 
 
 def _describe_ranks(attributions: pd.DataFrame) -> str:
@@ -221,23 +165,13 @@ def illustrate(report: Report, findings: Findings) -> None:
     report.section("Data quality", "Are there more missing, impossible or unknown values?")
     report.table(evidence["quality"].head(10), "Shares of rows; value: the growth where it is more than chance.")
 
-    report.section("Performance", "Is the model still as good, where the truth is known by now?")
-    if len(evidence["performance"]):
-        report.table(evidence["performance"], "Each metric at registration and now.")
-    else:
-        report.text("The truth is not known yet: give it with `mlops monitor --labels FILE`.")
+    signals.show_scores(report, evidence["performance"])
 
     report.section("Attributions", "Do the predictions depend on the same inputs?")
     picture = attribution_figure(evidence["attributions"])
     report.figure(picture, "How much the predictions change, on average, when the values of an input are shuffled.")
 
-    report.section("Cohorts", "Is a group treated differently than before, beyond what changed for everybody?")
-    if len(evidence["cohorts"]):
-        columns = ["column", "group", "measure", "rows", "before", "now", "shift", "value"]
-        caption = "shift: in standard deviations, beyond everyone's; value: its size where it is more than chance."
-        report.table(evidence["cohorts"][columns].head(15), caption)
-    else:
-        report.text(f"No cohort has {GROUP_ROWS} rows, then and now.")
+    signals.show_cohorts(report, evidence["cohorts"], GROUP_ROWS)
 
 
 def attribution_figure(attributions: pd.DataFrame) -> Any:

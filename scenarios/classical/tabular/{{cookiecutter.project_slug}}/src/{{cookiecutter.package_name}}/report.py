@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from mlops_runtime import evaluation
 from mlops_runtime.config import Shared
 from mlops_runtime.report import Report
 
@@ -61,15 +62,7 @@ def write(
     for figure, caption in pictures.draw(test.targets, prediction):
         page.figure(figure, caption)
 
-    gate = settings.gates.cohorts
-    page.section("Cohorts", "Does the model serve all groups alike? It can be good on average and bad for some.")
-    for column, table in found.cohorts.items():
-        page.figure(
-            _cohorts(column, table, gate.metric),
-            f"{gate.metric} for each {column} with at least {gate.min_rows} rows, with 95 % interval. "
-            f"The gate allows {gate.max_gap:g} between the outermost dots.",
-        )
-        page.table(table.drop(columns=["compared", "low", "high"]), f"All metrics by {column}, smaller groups too")
+    evaluation.show_cohorts(page, found.cohorts, settings.gates.cohorts)
 
     page.section("What it looks at", "How much the loss grows when a column is shuffled among the test rows.")
     page.figure(
@@ -79,22 +72,6 @@ def write(
     page.section("Where it errs", "Groups found by a shallow decision tree on the loss: which input is missing here?")
     page.table(found.error_cohorts, "Mean loss of the test rows in each group, the worst first")
     page.write(path)
-
-
-def _cohorts(column: str, table: pd.DataFrame, metric: str) -> "Figure":
-    from matplotlib import pyplot
-
-    compared = table[table["compared"]].sort_values(metric)
-    figure, axes = pyplot.subplots(figsize=(7, 0.8 + 0.3 * len(compared)))
-    labels: list[str] = []
-    for place, row in enumerate(compared.to_dict(orient="records")):
-        axes.plot([row["low"], row["high"]], [place, place], color="#9bb4cc", linewidth=4, solid_capstyle="round")
-        axes.plot(row[metric], place, "o", color="#1f4e79")
-        labels.append(f"{row['group']} ({row['rows']:,})")
-    axes.set_yticks(range(len(labels)), labels)
-    axes.margins(y=0.5 / max(len(labels), 2))
-    axes.set(xlabel=metric, title=f"{metric} by {column} (rows)")
-    return figure
 
 
 def _importance(table: pd.DataFrame) -> "Figure":

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from . import data
 from .blocks import GROUPS, Block
+from .borrowed import Borrowed, replace_last
 
 Array = np.ndarray[Any, Any]
 WIDTH = 16  # channels of the first layers; a larger network for larger images
@@ -29,6 +30,20 @@ class Network(nn.Module):  # type: ignore[misc]  # PyTorch is used without its t
         """(images, 3, size, size), -1 to 1 → logits (images, classes), embedding (images, 2 · WIDTH)."""
         found = self.blocks(functional.relu(self.norm(self.stem(x))))
         embedding = torch.amax(found, dim=(2, 3))  # a small thing counts as much as a large one
+        return self.head(embedding), embedding
+
+
+class Pretrained(Borrowed):
+    """The same from a network of torchvision: all but its last linear layer, whose place the classes take."""
+
+    def __init__(self, classes: int, name: str, weights: str) -> None:
+        super().__init__(name, weights)
+        last = replace_last(self.net, nn.Linear, lambda old: nn.Identity())
+        self.head = nn.Linear(last.in_features, classes)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(images, 3, size, size), -1 to 1 → logits (images, classes), embedding (images, features)."""
+        embedding = self.net(self.scaled(x))
         return self.head(embedding), embedding
 
 

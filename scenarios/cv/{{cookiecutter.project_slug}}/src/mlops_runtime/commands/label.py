@@ -63,25 +63,16 @@ def run(args: argparse.Namespace) -> int:
 
 def candidates(settings: Any, data: Path | None) -> Any:
     """The images to choose from, scored."""
-    import importlib
-
     import pandas as pd
 
-    from mlops_runtime import serving, tracking
+    from mlops_runtime import serving
 
     if data is None:
         review = settings.root / ".mlops" / "monitor" / "review.parquet"
         if not review.is_file():
             raise Problem("There are no images for review: run `mlops monitor` first, or give images with --data.")
         return pd.read_parquet(review)
-    frame = serving.read_table(data)
-    version = serving.choose(settings.project.name)
-    model = importlib.import_module(f"{settings.project.package}.model").load(
-        tracking.model_data(tracking.fetch(version))
-    )
-    lacking = [name for name in model.inputs if name not in frame]
-    if lacking:
-        raise Problem(f"{data} lacks the column {lacking[0]}; it has {', '.join(map(str, frame.columns))}.")
+    model, frame = serving.champion_for(settings, data)
     predictions = model.predict(frame)
     return frame.drop(columns=list(predictions), errors="ignore").join(predictions)
 

@@ -115,7 +115,7 @@ def test_a_pretrained_model_is_the_base(tables: Tables, tmp_path: Path) -> None:
     wrapped = hub.PreTrainedTokenizerFast(tokenizer_object=pieces.tokenizer, pad_token="<pad>", unk_token="<unk>")
     for part in (wrapped, hub.BertModel(hub.BertConfig(vocab_size=pieces.size, **shape))):
         part.save_pretrained(tmp_path / "base")
-    quick = {"epochs": 4, "learning_rate": 8e-3}
+    quick = {"epochs": 3, "learning_rate": 8e-3}
     fitted = model.fit(tables[0], tables[1], "transformer", quick, seed=0, base_model=str(tmp_path / "base"))
     fitted.save(tmp_path / "model")
     again = model.load(tmp_path / "model")

@@ -7,6 +7,7 @@ import pandas as pd
 from {{ cookiecutter.package_name }} import labels, spans
 
 FAMILY = "dictionary"  # learns in no time
+EVERY = 3  # ticket of the sample is used: one of so many
 FEWER: dict[str, int] = {}  # that bias.py tries, by the name that it has there
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 MOST_READ = 200  # words of a source; the rest is not read
 BATCH = 32
+EPOCHS = 6, 20  # fewest and most, unless told otherwise
+WORDS_TAUGHT = 50  # by each answer, over all epochs: short ones teach less at a time, so they are read more often
 DEFAULTS: dict[str, Any] = {
     "width": 64,
     "layers": 2,
@@ -31,7 +33,7 @@ DEFAULTS: dict[str, Any] = {
     "heads": 4,
     "dropout": 0.1,
     "learning_rate": 4e-3,
-    "epochs": 6,
+    "epochs": None,  # None: as many as `enough_epochs` says
     "patience": 3,  # epochs without a better loss on the held-out texts, then it stops
     "hide": 0.4,  # share of the names that are made unknown while learning, so that it copies what it does not know
 }
@@ -147,6 +149,7 @@ def fit(
     from .network import Network, export
 
     chosen = {**DEFAULTS, **parameters}
+    epochs = chosen["epochs"] or enough_epochs(train.targets)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     vocabulary = Vocabulary.train([" ".join(parts) for parts in train.sources], train.targets)
     with one_thread(), torch.random.fork_rng():  # torch's generator is put back afterwards
@@ -154,11 +157,11 @@ def fit(
         longest = MOST_READ, options.max_new_tokens + 1
         network = Network(vocabulary.readable, vocabulary.size, longest, chosen).to(device)
         optimizer = torch.optim.AdamW(network.parameters(), chosen["learning_rate"], weight_decay=0.01, fused=True)
-        steps = chosen["epochs"] * math.ceil(len(train.targets) / BATCH)
+        steps = epochs * math.ceil(len(train.targets) / BATCH)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, chosen["learning_rate"], steps, pct_start=0.15)
         order = np.random.default_rng(seed)
         best, best_loss, waited = network.state(), float("inf"), 0
-        for _ in range(chosen["epochs"]):
+        for _ in range(epochs):
             network.train()
             for batch in batches(train, vocabulary, options.max_new_tokens, order, chosen["hide"]):
                 with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
@@ -181,6 +184,13 @@ def fit(
         network.load_state_dict(best)
         with tempfile.TemporaryDirectory() as folder, torch.no_grad():
             return Generator(vocabulary, *export(network.cpu().eval(), Path(folder)), options)
+
+
+def enough_epochs(answers: Sequence[str]) -> int:
+    """How often to read the answers so that each teaches `WORDS_TAUGHT` words, its end counted, within `EPOCHS`."""
+    words = sum(len(split(answer)) + 1 for answer in answers) / len(answers)
+    fewest, most = EPOCHS
+    return min(max(math.ceil(WORDS_TAUGHT / words), fewest), most)
 
 
 def _torch() -> Any:

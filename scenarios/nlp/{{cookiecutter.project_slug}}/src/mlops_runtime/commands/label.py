@@ -59,9 +59,7 @@ def run(args: argparse.Namespace) -> int:
 
 def candidates(settings: Any, labelling: Any, contract: Any, args: argparse.Namespace) -> Any:
     """The rows to label, with the model's answers."""
-    import importlib
-
-    from mlops_runtime import serving, tracking
+    from mlops_runtime import serving
 
     if args.count < 1:
         raise Problem(f"--count {args.count}: give at least 1.")
@@ -70,12 +68,5 @@ def candidates(settings: Any, labelling: Any, contract: Any, args: argparse.Name
         if not review.is_file():
             raise Problem("There are no texts for review: run `mlops monitor` first, or give texts with --data.")
         return labelling.read_lines(review)[: args.count]
-    frame = serving.read_table(args.data)
-    version = serving.choose(settings.project.name)
-    model = importlib.import_module(f"{settings.project.package}.model").load(
-        tracking.model_data(tracking.fetch(version))
-    )
-    lacking = [name for name in model.inputs if name not in frame]
-    if lacking:
-        raise Problem(f"{args.data} lacks the column {lacking[0]}; it has {', '.join(map(str, frame.columns))}.")
+    model, frame = serving.champion_for(settings, args.data)
     return labelling.propose(model, frame, contract, args.count)
