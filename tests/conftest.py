@@ -24,7 +24,13 @@ Bake = Callable[..., Path]
 
 # The machinery is imported from a copy: a __pycache__ beside the original would be generated into every project.
 machinery = tempfile.TemporaryDirectory(prefix="machinery-")
-shutil.copytree(TEMPLATE / SLUG_FOLDER / "src" / "mlops_runtime", Path(machinery.name, "mlops_runtime"))
+for layer in ("", "deployments", "deployments/live", "deployments/batch"):
+    shutil.copytree(
+        TEMPLATE / layer / SLUG_FOLDER / "src" / "mlops_runtime",
+        Path(machinery.name, "mlops_runtime"),
+        ignore=shutil.ignore_patterns("target.py"),  # a project has one of them
+        dirs_exist_ok=True,
+    )
 sys.path.insert(0, machinery.name)
 
 

@@ -360,3 +360,54 @@ def test_first_command_of_the_readme(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "Registered ml-project version 1." in done.stdout
     assert (tmp_path / "ml-project" / ".mlops" / "mlflow.db").exists()
+
+
+BATCH = """
+import csv, io, os, sys
+from pathlib import Path
+
+import pandas as pd
+
+scratch, model = Path(sys.argv[1]), Path(sys.argv[2])
+os.environ |= {"AZUREML_MODEL_DIR": str(model), "AZUREML_BI_OUTPUT_PATH": str(scratch), "MLOPS_PACKAGE": "taxi_fares"}
+from mlops_runtime import batch, serving, target
+
+batch.init()
+files = [scratch / "a.parquet", scratch / "b.parquet"]
+for file in files:
+    target.sample(serving.example_rows(model), batch.script.service.inputs).to_parquet(file, index=False)
+answers = batch.run([str(file) for file in files])
+rows = list(csv.reader(io.StringIO(answers.to_csv(header=False, index=False))))
+assert len(rows) == len(answers) and {len(row) for row in rows} == {len(answers.columns)}
+(kept,) = scratch.rglob("collected/*/*.parquet")
+assert len(pd.read_parquet(kept)) == len(answers) > 0
+"""
+LIVE = """
+import sys
+from pathlib import Path
+
+from mlops_runtime import probes, rollout, serving
+from mlops_runtime.commands import serve
+
+scratch, model, port = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+with serve.running(Path.cwd(), "taxi_fares", model, "1", scratch / "server.log", port):
+    ask = probes.asker(f"http://127.0.0.1:{port}/score", "blue", lambda: "token")
+    rows = serving.example_rows(model)
+    assert probes.smoke(ask, rows) == []
+    assert rollout.failed(probes.watch(ask, probes.body(rows), 10, 0.0, 0.0)) == 0
+"""
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_scoring_scripts_of_all_targets(
+    used: Callable[[str], Path],
+    deployed: Callable[[str, str], Path],
+    installed: Environment,
+    task: str,
+    port: int,
+    tmp_path: Path,
+) -> None:
+    """With the real model: what batch workers run, and how `mlops deploy` tries a live deployment."""
+    model = next((used(task) / ".mlops/artifacts").rglob("MLmodel")).parent
+    installed.run("-c", BATCH, tmp_path, model, cwd=deployed(task, "batch"))
+    installed.run("-c", LIVE, tmp_path, model, port, cwd=deployed(task, "kubernetes"))

@@ -39,7 +39,8 @@ EVERYWHERE = [
     *(".github/dependabot.yml", ".github/workflows/ci.yml"),
     *(f"config/{name}.yml" for name in ("shared", "dev", "staging", "prod")),
     *("data/README.md", "data/contract.yml", "notebooks/explore.py"),
-    *("mlops/azureml/environments/conda.yml", "mlops/azureml/environments/train.yml"),
+    *(f"mlops/azureml/environments/{name}.yml" for name in ("conda", "train", "serve-conda", "serve")),
+    *("mlops/azureml/deploy/endpoint.yml", "mlops/azureml/deploy/deployment.yml"),
     *(f"mlops/azureml/train/{name}.yml" for name in ("pipeline", "prepare", "train", "evaluate", "register")),
 ]
 

@@ -121,7 +121,8 @@ class Shell:
         self.count += 1
         output = self.folder / str(self.count)
         job = {"arguments": arguments, "cwd": str(cwd), "environment": environment, "output": str(output)}
-        assert self.server.stdin and self.server.stdout
+        assert self.server.stdin
+        assert self.server.stdout
         self.server.stdin.write(json.dumps(job) + "\n")
         self.server.stdin.flush()
         return Running(int(self.server.stdout.readline()), output)

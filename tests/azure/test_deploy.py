@@ -1,12 +1,11 @@
 """`mlops deploy` and `mlops rollback` on live endpoints: what they do, what they refuse, and how they recover."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ..conftest import Environment
 from .cloud import Cloud
 from .faults import Fault
 from .shell import Shell
@@ -14,14 +13,6 @@ from .world import World, copy, kill
 
 pytestmark = pytest.mark.full
 PUT_ENDPOINT = r"/onlineEndpoints/[^/]+$"
-
-
-@pytest.fixture(scope="session")
-def shell(azure: Environment) -> Iterator[Shell]:
-    """Commands with the Azure SDK."""
-    one = Shell(azure.python)
-    yield one
-    one.stop()
 
 
 @pytest.fixture(params=["online", "kubernetes"])

@@ -12,12 +12,10 @@ from .cloud import Cloud
 from .faults import Fault
 from .jobs import JobScript
 from .shell import Shell
-from .test_deploy import shell
 from .wire import Json
 from .world import World, copy
 
 pytestmark = pytest.mark.full
-__all__ = ["shell"]  # a fixture
 LINEAGE = {"data_version": "d1", "git_author": "ann@example.com", "environment": "python 3.11"}
 PEOPLE = ("--approved-by", "ben@example.com", "--approved-by", "cat@example.com")
 GOOD = [{"name": "score", "passed": True, "value": 0.9, "limit": 0.8, "reason": "score is 0.9"}]

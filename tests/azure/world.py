@@ -14,7 +14,7 @@ from .cloud import Cloud
 from .shell import Done, Running, Shell
 from .wire import Answer, Json, Request
 
-EXAMPLE = {"columns": ["a"], "data": [[1]]}
+EXAMPLE = {"columns": ["a"], "data": [[1], [2]]}
 MLMODEL = b"flavors: {}\n"
 
 
@@ -73,15 +73,15 @@ class World:
         files = {"MLmodel": MLMODEL, "input_example.json": json.dumps(EXAMPLE).encode()}
         if folder:
             files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-        container = "azureml-blobstore" if scope.kind == "workspaces" else "models"
-        account = scope.account
-        uri = f"https://{account}.blob.core.windows.net/{container}/taxi-fares-{version}/model"
         if scope.kind == "workspaces":
+            inside = f"taxi-fares-{version}/model"
             place = scope.id.replace("/providers/Microsoft.MachineLearningServices", "").replace("Groups", "groups")
-            uri = f"azureml:/{place}/datastores/workspaceblobstore/paths/taxi-fares-{version}/model"
+            uri = f"azureml:/{place}/datastores/workspaceblobstore/paths/{inside}"
             account, container, _ = self.cloud.arm.place(uri, scope.id)
-        written = {f"taxi-fares-{version}/model/{name}": content for name, content in files.items()}
-        self.cloud.storage.write(account, container, written)
+        else:  # each version has a container of its own
+            account, container, inside = scope.account, f"taxi-fares-{version}", ""
+            uri = f"https://{account}.blob.core.windows.net/{container}"
+        self.cloud.storage.write(account, container, {f"{inside}/{name}".lstrip("/"): files[name] for name in files})
         tags = {"model_digest": version.ljust(64, "0"), "gates": "passed", **tags}
         said = {"modelUri": uri, "modelType": "mlflow_model", "tags": tags}
         with self.cloud.arm.lock:

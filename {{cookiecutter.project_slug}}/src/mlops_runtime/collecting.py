@@ -1,8 +1,9 @@
 """Collecting what a model was asked and what it answered, for monitoring.
 
 On Azure ML, where the deployment's `data_collector` is on, through azureml-ai-monitoring into the collections
-model_inputs and model_outputs, correlated by request id. Elsewhere as JSON lines, one per request, in the folder that
-MLOPS_COLLECT_TO names (default: .mlops/collected in the repository). A failure to collect never fails a request.
+model_inputs, model_outputs and refused, correlated by request id. Elsewhere as JSON lines, one per request, in the
+folder that MLOPS_COLLECT_TO names (default: .mlops/collected in the repository). A failure to collect never fails a
+request.
 """
 
 import json
@@ -10,7 +11,7 @@ import logging
 import os
 import threading
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 FOLDER = "MLOPS_COLLECT_TO"
 VERSION = "MLOPS_MODEL_VERSION"  # which registered version answers; set by `mlops serve`
 MASK = "MLOPS_COLLECT_MASK"  # columns, separated by commas, whose values are not kept
+DAYS = "MLOPS_COLLECT_DAYS"  # files that are older are removed
 LARGEST_FILE = 256 * 2**20  # bytes per process and day
 logger = logging.getLogger("azmlinfsrv.collecting")  # a child of the logger that the inference server shows
 
@@ -31,6 +33,14 @@ logger = logging.getLogger("azmlinfsrv.collecting")  # a child of the logger tha
 def local_folder(root: Path) -> Path:
     """Where requests to the model of the repository `root` are collected on this machine."""
     return Path(os.environ.get(FOLDER) or root / ".mlops" / "collected")
+
+
+def masked(columns: list[str], rows: list[list[Any]]) -> list[list[Any]]:
+    """The rows with null in place of what MLOPS_COLLECT_MASK names."""
+    hidden = {place for place, name in enumerate(columns) if name in os.environ.get(MASK, "").split(",")}
+    if not hidden:
+        return rows
+    return [[None if place in hidden else value for place, value in enumerate(row)] for row in rows]
 
 
 class FileCollector:
@@ -48,7 +58,7 @@ class FileCollector:
 
     def served(self, request_id: str, columns: list[str], rows: list[list[Any]], outputs: dict[str, list[Any]]) -> None:
         """Keep an answered request."""
-        self._append({"id": request_id, "columns": columns, "rows": rows, "outputs": outputs})
+        self._append({"id": request_id, "columns": columns, "rows": masked(columns, rows), "outputs": outputs})
 
     def refused(self, request_id: str, status: int, reasons: list[str]) -> None:
         """Keep that a request was refused, and why."""
@@ -77,11 +87,21 @@ class FileCollector:
             os.close(self._file)
             self._file = -1
         folder.mkdir(parents=True, exist_ok=True)
+        remove_old(folder, day)
         path = folder / f"{day}-{os.getpid()}.jsonl"
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
         self._file = os.open(path, flags, 0o600)  # requests can be personal data
         self._size = os.fstat(self._file).st_size
         self._day = day
+
+
+def remove_old(folder: Path, today: str) -> None:
+    """Remove the files of days that are longer ago than MLOPS_COLLECT_DAYS."""
+    if os.environ.get(DAYS):
+        first = (date.fromisoformat(today) - timedelta(days=int(os.environ[DAYS]))).isoformat()
+        for path in folder.glob("????-??-??-*.jsonl"):
+            if path.name[:10] < first:
+                path.unlink(missing_ok=True)
 
 
 class AzureCollector:
@@ -95,18 +115,24 @@ class AzureCollector:
         self._types = {name: float if column.type in numbers else object for name, column in inputs.columns.items()}
         self._inputs = Collection(name="model_inputs", on_error=self._report)
         self._outputs = Collection(name="model_outputs", on_error=self._report)
+        self._refused = Collection(name="refused", on_error=self._report)
 
     def served(self, request_id: str, columns: list[str], rows: list[list[Any]], outputs: dict[str, list[Any]]) -> None:
         """Keep an answered request."""
         import pandas as pd
         from azureml.ai.monitoring.context import BasicCorrelationContext
 
-        frame = pd.DataFrame(rows, columns=columns).astype({name: self._types[name] for name in columns})
+        types = {name: self._types[name] for name in columns}
+        frame = pd.DataFrame(masked(columns, rows), columns=columns).astype(types)
         context = self._inputs.collect(frame, BasicCorrelationContext(id=request_id))
         self._outputs.collect(pd.DataFrame(outputs), context)
 
     def refused(self, request_id: str, status: int, reasons: list[str]) -> None:
-        """Nothing: the endpoint's traffic log counts refused requests by status."""
+        """Keep that a request was refused; not why, as the reasons quote it."""
+        import pandas as pd
+        from azureml.ai.monitoring.context import BasicCorrelationContext
+
+        self._refused.collect(pd.DataFrame({"status": [status]}), BasicCorrelationContext(id=request_id))
 
     def _report(self, error: Exception) -> None:
         logger.warning("A request was not collected: %s", error)

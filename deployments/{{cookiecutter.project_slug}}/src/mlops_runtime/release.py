@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from mlops_runtime.config import Section
 from pydantic import Field, field_validator
+
+from mlops_runtime.config import Config, Section
 
 FOLDER = Path("mlops", "azureml", "deploy")
 ENDPOINT, DEPLOYMENT = FOLDER / "endpoint.yml", FOLDER / "deployment.yml"
@@ -52,3 +53,9 @@ def dotted(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield from dotted(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def changes(settings: Config) -> dict[Path, dict[str, Any]]:
+    """What config says in place of the YAML's values: file → dotted key → value."""
+    own: Settings = settings.deployment  # type: ignore[assignment]
+    return {ENDPOINT: dict(dotted(own.endpoint)), DEPLOYMENT: dict(dotted(own.settings))}

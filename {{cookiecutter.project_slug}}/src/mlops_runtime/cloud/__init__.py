@@ -5,8 +5,8 @@ The SDK takes seconds to import, so functions import it when they are called.
 
 import logging
 import warnings
-from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
@@ -91,10 +91,16 @@ def token() -> str:
     return str(credential().get_token("https://ml.azure.com/.default").token)
 
 
-def finish(begin: Callable[[], Any]) -> Any:
-    """Do a long-running operation to its end, without the dots and colours that the SDK prints meanwhile."""
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Without the dots, colours and progress bars that the SDK prints."""
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-        return begin().result()
+        yield
+
+
+def word(state: Any) -> str:
+    """The service's word for a state, which the SDK gives as a text or as an enumeration."""
+    return str(getattr(state, "value", state))
 
 
 def schema_of(content: Any) -> str:

@@ -17,11 +17,21 @@ ADVICE = {
     r"quota|OutOfCapacity|SkuNotAvailable|not enough .*(?:cores|capacity)": (
         "ask for more quota, or choose another instance type or fewer instances in config"
     ),
+    r"PodUnschedulable|Unschedulable|Insufficient (?:cpu|memory|nvidia)": (
+        "the cluster has no room: free some, add nodes, or ask for less in mlops/azureml/deploy or in config"
+    ),
+    r"ImagePull|ACRSecretError|pull(?:ing)? (?:the )?image": (
+        "the image cannot be fetched: the endpoint's identity needs the role AcrPull on the container registry"
+    ),
+    r"ManagedNetworkNotReady": "provision the workspace's managed network first: `az ml workspace provision-network`",
+    r"EndpointAlreadyExists|name .*(?:already (?:in use|taken)|not available)": (
+        "the endpoint's name is taken in the region: choose another under deployment.endpoint.name in config"
+    ),
     r"ImageBuild|image build|conda.*(?:fail|error)|EnvironmentBuild": (
         "the image could not be built: read the build log in the workspace's environment, and correct pyproject.toml"
     ),
-    r"crashed|ResourceNotReady|liveness|readiness|ContainerCrash|score\.py|init\(\)": (
-        "the container did not start: its log is above; `mlops serve` runs the same script on this machine"
+    r"crash|ResourceNotReady|liveness|readiness|UserScript|OutOfMemory|OOMKilled|score\.py|init\(\)": (
+        "the container did not start: its log is with this message; `mlops serve` runs the same script on this machine"
     ),
     r"Conflict|\b409\b|another operation|being (?:updated|deleted)": (
         "another operation is under way there: wait until it has ended and run the command again"

@@ -16,7 +16,7 @@ from mlops_runtime.errors import Problem
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
-    from azure.ai.ml.entities import Job, PipelineJob
+    from azure.ai.ml.entities import PipelineJob
 
 ENDED = ("Completed", "Failed", "Canceled", "NotResponding")
 POLLS = (1, 2, 4, 8, 15)  # seconds between looks at a job; the last one is repeated
@@ -131,7 +131,7 @@ def unfinished(client: "MLClient", prefix: str) -> tuple[str, bool]:
         name = f"{prefix}-{number}"
         with explained(f"To look at the job {name}"):
             try:
-                status = _status(client.jobs.get(name))
+                status = cloud.word(client.jobs.get(name).status)
             except ResourceNotFoundError:
                 return name, False
         if status not in ENDED or status == "Completed":
@@ -154,11 +154,11 @@ def wait(client: "MLClient", name: str) -> Ended:
         with explained(f"To look at the job {name}"):
             job = client.jobs.get(name)
             for child in client.jobs.list(parent_job_name=name):
-                step, status = child.display_name or child.name, _status(child)
+                step, status = child.display_name or child.name, cloud.word(child.status)
                 if said.get(step) != status:
                     said[step] = status
                     print(f"  {status:<12} {step}", flush=True)
-        if _status(job) in ENDED:
+        if cloud.word(job.status) in ENDED:
             return look(client, name)
         time.sleep(pause)
     raise AssertionError("unreachable")
@@ -168,16 +168,11 @@ def look(client: "MLClient", name: str) -> Ended:
     """The job as it is now."""
     with explained(f"To look at the job {name}"):
         job = client.jobs.get(name)
-        failed = [child for child in client.jobs.list(parent_job_name=name) if _status(child) == "Failed"]
-        if _status(job) != "Failed" or not failed:
-            return Ended(name, _status(job))
+        failed = [child for child in client.jobs.list(parent_job_name=name) if cloud.word(child.status) == "Failed"]
+        if cloud.word(job.status) != "Failed" or not failed:
+            return Ended(name, cloud.word(job.status))
         step = str(failed[0].display_name or failed[0].name)
-        return Ended(name, _status(job), step, _log(client, str(failed[0].name)))
-
-
-def _status(job: "Job") -> str:
-    """Its status as the service writes it: the SDK gives a text or a member of an enumeration."""
-    return str(getattr(job.status, "value", job.status))
+        return Ended(name, cloud.word(job.status), step, _log(client, str(failed[0].name)))
 
 
 def _log(client: "MLClient", name: str) -> str:

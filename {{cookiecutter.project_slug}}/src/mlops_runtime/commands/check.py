@@ -26,6 +26,7 @@ def run(args: argparse.Namespace) -> int:
         ("configuration", _configuration),
         ("training pipeline", _pipeline),
         ("Azure ML YAML", _azureml),
+        ("deployment", _deployment),
         ("data contract", _data),
         ("derived files", _derived),
     ]
@@ -99,6 +100,22 @@ def _azureml(root: Path) -> Iterator[str]:
         if cloud.schema_of(content) and cloud.available():
             for fault in cloud.faults(file):
                 yield f"{name}: {fault}"
+
+
+def _deployment(root: Path) -> Iterator[str]:
+    """What config says in place of values of the endpoint and its deployments fits Azure ML's schema too."""
+    import importlib
+    from importlib.util import find_spec
+
+    from mlops_runtime import cloud, config
+
+    if find_spec("mlops_runtime.release") is None or not cloud.available():
+        return
+    release = importlib.import_module("mlops_runtime.release")
+    for environment in config.ENVIRONMENTS:
+        for file, changed in release.changes(config.load(environment, root)).items():
+            for fault in cloud.faults(root / file, changed):
+                yield f"config/{environment}.yml: deployment: {file.name}: {fault}"
 
 
 def _texts(content: Any, key: str = "") -> Iterator[tuple[str, str]]:

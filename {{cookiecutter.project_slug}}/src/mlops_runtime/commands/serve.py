@@ -51,9 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Start the server, say how to use it, and wait for Ctrl-C."""
     from mlops_runtime import config, serving, tracking
-    from mlops_runtime.collecting import local_folder
+    from mlops_runtime.collecting import DAYS, MASK, local_folder
 
     settings = config.load()
+    collection = getattr(settings.deployment, "collection", None)
+    if collection:
+        os.environ |= {MASK: ",".join(collection.mask), DAYS: str(collection.retention_days)}
     check_free(args.host, args.port)
     version = serving.choose(settings.project.name, args.model_version)
     model = tracking.fetch(version)

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from pydantic import Field, field_validator
+
 from mlops_runtime import cloud, probes, release, rollout, serving
 from mlops_runtime.config import Config, Section
 from mlops_runtime.errors import Problem, Refusal
 from mlops_runtime.gates import Gate
 from mlops_runtime.rollout import State
-from pydantic import Field, field_validator
 
 VARIABLES = "environment_variables"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
+
 from mlops_runtime import cloud, release
 from mlops_runtime.cloud import models
 from mlops_runtime.cloud.assets import Assets, digest
@@ -65,7 +66,10 @@ def fetch(settings: Config, model: Registered, folder: Path) -> Path:
     client = cloud.registry(settings) if in_registry(model) else cloud.workspace(settings)
     with explained(f"To fetch {model.name} {model.version}"):
         client.models.download(model.name, version=model.version, download_path=str(folder))
-    return next(folder.rglob("MLmodel")).parent
+    found = next(folder.rglob("MLmodel"), None)
+    if found is None:
+        raise Problem(f"{model.name} {model.version} is not an MLflow model: there is no file MLmodel in it.")
+    return found.parent
 
 
 def make(settings: Config, model: Registered, fetched: Path | None, variables: str, **more: Any) -> Release:
@@ -177,8 +181,8 @@ class Endpoint:
         merged = {**known, **(entity.tags or {}), LEASE: lease, **tags}
         entity.tags = {key: value for key, value in merged.items() if value is not None}
         edit(entity)
-        with explained(f"To change the endpoint {self.name}"):
-            cloud.finish(lambda: self.operations.begin_create_or_update(entity))
+        with explained(f"To change the endpoint {self.name}"), cloud.hushed():
+            self.operations.begin_create_or_update(entity).result()
 
     def create(self, name: str, content: Release) -> None:
         """Create or replace a deployment; Problem with the end of its log when that fails."""
@@ -186,8 +190,8 @@ class Endpoint:
         entity = cloud.load(self.settings.root / release.DEPLOYMENT, changes)
         self._check(self.read())
         try:
-            with explained(f"To create the deployment {name}"):
-                cloud.finish(lambda: self.deployments.begin_create_or_update(entity))
+            with explained(f"To create the deployment {name}"), cloud.hushed():
+                self.deployments.begin_create_or_update(entity).result()
         except Problem as problem:
             raise Problem(f"{problem}{self.log(name)}") from problem
 

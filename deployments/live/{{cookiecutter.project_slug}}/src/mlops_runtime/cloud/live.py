@@ -36,7 +36,7 @@ class Live(Endpoint):
             found = list(self.deployments.list(self.name))
         return State(
             {name: int(share) for name, share in (entity.traffic or {}).items() if share},
-            {one.name: Deployed((one.tags or {}).get(DIGEST, ""), _word(one.provisioning_state)) for one in found},
+            {one.name: Deployed((one.tags or {}).get(DIGEST, ""), cloud.word(one.provisioning_state)) for one in found},
             str((entity.tags or {}).get(ROLLOUT, "")),
         )
 
@@ -61,7 +61,7 @@ class Live(Endpoint):
     def provisioning(self, name: str) -> str:
         """Azure's word for a deployment's state."""
         with explained(f"To look at the deployment {name}"):
-            return _word(self.deployments.get(name, self.name).provisioning_state)
+            return cloud.word(self.deployments.get(name, self.name).provisioning_state)
 
     def model(self, name: str) -> Registered:
         """The model that a deployment runs."""
@@ -93,10 +93,6 @@ class Live(Endpoint):
         url = f"{MANAGEMENT}{group}/{AUTOSCALE}/{self.name}-{name}?api-version=2022-10-01"
         policies = [RetryPolicy(), BearerTokenCredentialPolicy(cloud.credential(), f"{MANAGEMENT}/.default")]
         request = HttpRequest("PUT", url, json={"location": place.location, "properties": properties})
-        with explained(f"To let {name} have more instances"), PipelineClient(MANAGEMENT, policies=policies) as client:
+        client: Any = PipelineClient(MANAGEMENT, policies=policies)
+        with explained(f"To let {name} have more instances"), client:
             client.send_request(request).raise_for_status()
-
-
-def _word(state: Any) -> str:
-    """The service's word, which the SDK gives as a text or as an enumeration."""
-    return str(getattr(state, "value", state))

@@ -1,0 +1,59 @@
+"""What a batch deployment runs: the project's own scoring script, whose answers are also kept for monitoring.
+
+They stay in the lake, in the output folder of the job: collected/<date>/<name>.parquet, one row per answer with the
+inputs beside it, without the columns that config masks.
+"""
+
+import importlib
+import os
+import random
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # workers start this file by its path
+
+from mlops_runtime.collecting import MASK, VERSION
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PACKAGE, SHARE = "MLOPS_PACKAGE", "MLOPS_COLLECT_SHARE"
+OUTPUT = "AZUREML_BI_OUTPUT_PATH"  # set by Azure ML: the job's output folder
+FOLDER = "collected"
+TIME, MODEL = "request_time", "model_version"
+
+script: Any
+
+
+def init() -> None:
+    """Load the model: called once per worker."""
+    global script
+    script = importlib.import_module(f"{os.environ[PACKAGE]}.score")
+    script.init()
+
+
+def run(mini_batch: list[str]) -> "pd.DataFrame":
+    """The predictions for some files."""
+    answers: pd.DataFrame = script.run(mini_batch)
+    output = os.environ.get(OUTPUT)
+    if output and random.random() < float(os.environ.get(SHARE, "1")):
+        keep(answers, Path(output))
+    return answers
+
+
+def keep(answers: "pd.DataFrame", output: Path) -> None:
+    """Write the answers below `output` as they may be kept."""
+    import pandas as pd
+
+    clean = getattr(getattr(script, "service", None), "keep", None)
+    kept = pd.DataFrame(clean(answers.to_dict("list"))) if clean else answers.copy()
+    masked = {name.strip() for name in os.environ.get(MASK, "").split(",")}
+    kept = kept.drop(columns=[name for name in kept if name in masked])
+    now = datetime.now(UTC)
+    kept[TIME], kept[MODEL] = pd.Timestamp(now), os.environ.get(VERSION, "")
+    folder = output / FOLDER / f"{now:%Y-%m-%d}"
+    folder.mkdir(parents=True, exist_ok=True)
+    kept.to_parquet(folder / f"{uuid4().hex}.parquet", index=False)
