@@ -236,6 +236,18 @@ def test_stage_trains_again_and_tries(world: World) -> None:
     deployed = world.deploy()
     assert deployed.code == 0, deployed.said
     assert world.traffic == {"blue": 100}
+    watch = world.cloud.get("prod", "/schedules/taxi-fares-watch")
+    assert watch
+    inputs = watch["properties"]["action"]["jobDefinition"]["inputs"]
+    assert inputs["collected"]["uri"].endswith("/modelDataCollector/taxi-fares-prod/blue")
+    assert inputs["model"]["uri"].startswith("azureml://registries/")
+    monitor = world.cloud.get("prod", "/schedules/taxi-fares-monitor")
+    assert monitor
+    signals = monitor["properties"]["action"]["monitorDefinition"]["signals"]
+    assert {one["value"] for one in (t["threshold"] for t in signals["data_drift"]["metricThresholds"])} == {0.25}
+    before = len(world.writes())
+    assert world.deploy().code == 0
+    assert len(world.writes()) == before, "the same model, the same schedules: nothing is sent"
 
 
 def test_stage_goes_on_with_the_job_that_it_sent(world: World) -> None:

@@ -80,7 +80,8 @@ def _azureml(root: Path) -> Iterator[str]:
     files = sorted((root / "mlops" / "azureml").rglob("*.yml"))
     contents: dict[Path, Any] = {file: config.read_yaml(file) for file in files}
     assets = {content.get("name") for content in contents.values() if isinstance(content, dict)}
-    assets.add(config.load(root=root).project.name)  # the model, which the pipeline registers
+    name = config.load(root=root).project.name
+    assets |= {name, f"{name}-reference"}  # made by the pipeline and by `mlops deploy`
     for file, content in contents.items():
         name = file.relative_to(root).as_posix()
         for key, text in _texts(content):
