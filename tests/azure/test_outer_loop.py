@@ -53,9 +53,7 @@ def plan(world: World, gates: list[Json] | None = GOOD, parent: str = "", **scri
     """The next jobs go like this; the evaluate step tracks these gates, the register step a version with a parent."""
 
     def then(job: Json) -> None:
-        run = next(
-            run for run in world.cloud.jobs.runs.values() if (run.parent, run.display) == (job["name"], "evaluate")
-        )
+        run = world.cloud.jobs.step(job["name"], "evaluate")
         scope = world.cloud.arm.scope_of(run.workspace)
         assert scope
         verdict = json.dumps({"passed": all(gate["passed"] for gate in gates or []), "gates": gates}).encode()
@@ -63,7 +61,7 @@ def plan(world: World, gates: list[Json] | None = GOOD, parent: str = "", **scri
         if parent:
             candidate(world, "7", "staging", parent=parent)
 
-    world.cloud.jobs.scripts.insert(0, (re.compile(""), JobScript(then=then, **script)))  # type: ignore[arg-type]
+    world.cloud.jobs.plan(JobScript(then=then, **script))  # type: ignore[arg-type]
 
 
 def registered(world: World) -> dict[str, str]:
@@ -348,3 +346,36 @@ def test_the_register_step_on_azure(world: World) -> None:
     assert tags["git_commit"].startswith(git(root, "rev-parse", "HEAD"))
     refused = world.mlops("promote", "--env", "staging", *PEOPLE)
     assert "were not committed" in refused.said
+
+
+def test_what_was_found_in_production(world: World) -> None:
+    """`mlops monitor --env`: the newest look that has completed says what to do."""
+    world.model("1")
+    world.behave("blue")
+    assert world.deploy().code == 0
+    early = world.mlops("monitor", "--env", "dev")
+    assert early.code == 2
+    assert "Nobody has looked yet" in early.said
+
+    signal = {"value": 0.4, "threshold": 0.25, "action": "retrain", "status": "fired", "found": "x moved", "advice": ""}
+    record = {"model": "taxi-fares", "version": "1", "rows": 300, "data": "collected requests", "action": "retrain"}
+
+    def found(job: Json) -> None:
+        files = {
+            "metrics.json": json.dumps({**record, "signals": {"data_drift": signal}}).encode(),
+            "report.html": b"<p>",
+        }
+        run = world.cloud.jobs.step(job["name"], "watch")
+        names = {f"{run.folder}/findings/{name}": content for name, content in files.items()}
+        world.cloud.storage.write(world.workspace.account, "azureml", names)
+
+    world.cloud.jobs.plan(JobScript(then=found))
+    run = "from azure.ai.ml import MLClient; from azure.identity import DefaultAzureCredential as C; "
+    scope = world.workspace
+    run += f"client = MLClient(C(), {scope.subscription!r}, {scope.group!r}, 'dev'); "
+    run += "client.jobs.get(client.schedules.trigger('taxi-fares-watch').job_name)"
+    assert world.shell.run("python", run, cwd=world.root, **world.environment).code == 0
+    done = world.mlops("monitor", "--env", "dev")
+    assert done.code == 1, done.said
+    assert "FIRED  data_drift: 0.4, above the threshold 0.25" in done.said
+    assert "Action: retrain" in done.said

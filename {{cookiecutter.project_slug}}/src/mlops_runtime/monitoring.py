@@ -3,6 +3,7 @@
 What is measured belongs to the scenario (`<package>/monitor.py`); what follows from it is decided here.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -253,15 +254,22 @@ def report(watched: Watched, scenario: Scenario, folder: Path) -> Action:
     """Measure, decide, write into `folder` and say it; returns the action."""
     findings = scenario.measure(watched)
     judged = judge(findings.signals, watched.settings.monitoring.signals)
-    action = write(folder, watched, findings, judged, scenario)
-    print(
-        f"{watched.version.name} version {watched.version.version}, {len(watched.current):,} rows of {watched.source}"
-    )
-    for signal in judged:
+    write(folder, watched, findings, judged, scenario)
+    return say(folder)
+
+
+def say(folder: Path) -> Action:
+    """Print what `write` has written into `folder`; returns the action."""
+    record = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    print(f"{record['model']} version {record['version']}, {record['rows']:,} rows of {record['data']}")
+    for name, values in record["signals"].items():
+        signal = Judged(name, **values)
         mark = {"ok": "  ok  ", "fired": "FIRED ", "not measured": "  –   "}[signal.status]
         print(f"  {mark} {signal.name}: {describe(signal)}")
-    for name, rows in findings.files.items():
-        print(f"For people: {len(rows):,} rows in {folder / name}")
+    for file in sorted(folder.iterdir()):
+        if file.name not in ("metrics.json", "report.html"):
+            print(f"For people: {file}")
+    action: Action = record["action"]
     print(f"Action: {action}. {ADVICE[action]}\nReport: {folder / 'report.html'}")
     return action
 

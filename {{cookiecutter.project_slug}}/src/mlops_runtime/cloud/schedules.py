@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from mlops_runtime import cloud, register
 from mlops_runtime.cloud.assets import Assets, digest
 from mlops_runtime.cloud.errors import explained
-from mlops_runtime.cloud.jobs import overrides
+from mlops_runtime.cloud.jobs import fetch_artifacts, overrides
 from mlops_runtime.cloud.models import Registered
 from mlops_runtime.config import Config, Scalar, read_yaml
+from mlops_runtime.errors import Problem
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -53,6 +54,20 @@ def train(settings: Config, client: "MLClient") -> None:
     """Have the model trained again on newer data, if this repository wants that."""
     if (settings.root / TRAIN).is_file():
         _ensure(client, settings, TRAIN, dict(settings.training), register.provenance())
+
+
+def findings(settings: Config, client: "MLClient", folder: Path) -> Path:
+    """Download what the newest look at the deployment has found into `folder`; where its metrics.json is."""
+    name = read_yaml(settings.root / WATCH)["name"]
+    with explained(f"To list the jobs of {name}"):
+        jobs = [job for job in client.jobs.list(scheduled_job_name=name) if job and job.experiment_name == name]
+    ended = [job for job in jobs if cloud.word(job.status) == "Completed"]
+    if not ended:
+        when = read_yaml(settings.root / WATCH)["trigger"]["expression"]
+        failed = f"; {len(jobs)} did not complete" if jobs else ""
+        raise Problem(f"Nobody has looked yet: no job of {name} has completed{failed}. It runs at {when} (cron, UTC).")
+    newest = max(ended, key=lambda job: str(job.creation_context.created_at))
+    return fetch_artifacts(client, str(newest.name), "watch", "findings", folder)
 
 
 def _ensure(

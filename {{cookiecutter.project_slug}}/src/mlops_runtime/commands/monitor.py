@@ -1,8 +1,14 @@
 """Compare what the registered model meets now with what it was accepted on: drift, quality, performance, fairness."""
 
 import argparse
+import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from mlops_runtime.config import ENVIRONMENTS
+
+if TYPE_CHECKING:
+    from mlops_runtime.config import Config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -12,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--labels", type=Path, metavar="FILE", help="what turned out to be true: the contract's id and target columns"
+    )
+    parser.add_argument(
+        "--env", choices=ENVIRONMENTS, help="what Azure ML's newest look at this environment's deployment has found"
     )
     parser.add_argument("--model-version", metavar="V", help="registered version to watch (default: the champion)")
 
@@ -24,6 +33,8 @@ def run(args: argparse.Namespace) -> int:
     from mlops_runtime.contract import Contract
 
     root = config.find_root()
+    if args.env:
+        return 0 if _found_on_azure(config.load(args.env), root / ".mlops" / f"monitor-{args.env}") == "none" else 1
     settings = config.load_shared(root / "config" / "shared.yml")
     version = serving.choose(settings.project.name, args.model_version)
     folder = tracking.fetch(version)
@@ -36,3 +47,13 @@ def run(args: argparse.Namespace) -> int:
     watched = monitoring.watch(settings, contract, version, folder, model, data, args.labels)
     action = monitoring.report(watched, scenario, root / ".mlops" / "monitor")
     return 0 if action == "none" else 1
+
+
+def _found_on_azure(settings: "Config", folder: Path) -> str:
+    """Fetch and say what the scheduled job has found; the action that it asks for."""
+    from mlops_runtime import cloud, monitoring
+    from mlops_runtime.cloud import schedules
+
+    shutil.rmtree(folder, ignore_errors=True)
+    found = schedules.findings(settings, cloud.workspace(settings), folder)
+    return monitoring.say(found)
