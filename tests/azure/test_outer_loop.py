@@ -220,6 +220,11 @@ def test_stage_trains_again_and_tries(world: World) -> None:
     assert set(record["checks"]) == {"model and bias on production data", "test deployment", "load"}
     assert "It may go to production" in (folder / "verdict.html").read_text()
 
+    schedule = world.cloud.get("staging", "/schedules/taxi-fares-train")
+    assert schedule, "from now on it is trained again every week"
+    inputs = schedule["properties"]["action"]["jobDefinition"]["inputs"]
+    assert inputs["raw_data"]["uri"].startswith("azureml://datastores/production/")
+
     few = world.mlops("promote", "--env", "prod", *PEOPLE[:2])
     assert few.code == 1
     assert "the approval of 2" in few.said
@@ -231,6 +236,18 @@ def test_stage_trains_again_and_tries(world: World) -> None:
     deployed = world.deploy()
     assert deployed.code == 0, deployed.said
     assert world.traffic == {"blue": 100}
+    watch = world.cloud.get("prod", "/schedules/taxi-fares-watch")
+    assert watch
+    inputs = watch["properties"]["action"]["jobDefinition"]["inputs"]
+    assert inputs["collected"]["uri"].endswith("/modelDataCollector/taxi-fares-prod/blue")
+    assert inputs["model"]["uri"].startswith("azureml://registries/")
+    monitor = world.cloud.get("prod", "/schedules/taxi-fares-monitor")
+    assert monitor
+    signals = monitor["properties"]["action"]["monitorDefinition"]["signals"]
+    assert {one["value"] for one in (t["threshold"] for t in signals["data_drift"]["metricThresholds"])} == {0.25}
+    before = len(world.writes())
+    assert world.deploy().code == 0
+    assert len(world.writes()) == before, "the same model, the same schedules: nothing is sent"
 
 
 def test_stage_goes_on_with_the_job_that_it_sent(world: World) -> None:
@@ -291,3 +308,43 @@ def test_stage_evaluates_images(deployed: Callable[..., Path], cloud: Cloud, she
     promoted = world.mlops("promote", "--env", "prod", *PEOPLE)
     assert promoted.code == 0, promoted.said
     assert registered(world)["promoted_prod"]
+
+
+REGISTER = """
+import os, sys, json
+from pathlib import Path
+from azure.ai.ml import MLClient
+from azure.identity import DefaultAzureCredential
+from mlops_runtime import register, tracking
+client = MLClient(DefaultAzureCredential(), {subscription!r}, {group!r}, "dev")
+os.environ["MLFLOW_TRACKING_URI"] = client.workspaces.get("dev").mlflow_tracking_uri
+os.environ["MLFLOW_EXPERIMENT_NAME"] = "taxi-fares"
+for _ in range(2):
+    print(register.register(Path("candidate"), Path("evaluation"), "taxi-fares"))
+print("champion", tracking.champion("taxi-fares").version)
+print(sorted(path.name for path in tracking.fetch(tracking.champion("taxi-fares")).iterdir()))
+"""
+
+
+def test_the_register_step_on_azure(world: World) -> None:
+    """What the last step of the pipeline does, with MLflow against Azure ML: no logged models, no aliases."""
+    root = world.root
+    (root / "candidate/data/model").mkdir(parents=True)
+    (root / "candidate/MLmodel").write_text("flavors: {}\n")
+    (root / "candidate/requirements.txt").write_text("numpy==2.1\n")
+    (root / "candidate/data/model/weights.json").write_text("1")
+    (root / "evaluation").mkdir()
+    metrics = {"data_version": "d1", "champion": None, "champion_asked_for": "latest"}
+    (root / "evaluation/metrics.json").write_text(json.dumps({**metrics, "metrics": {"score": {"value": 0.9}}}))
+    code = REGISTER.format(subscription=world.workspace.subscription, group=world.workspace.group)
+    done = world.shell.run("python", code, cwd=root, **world.environment)
+    assert done.code == 0, done.said
+    assert "version 1 is this model already" in done.said, "the same model is registered once"
+    assert "champion 1" in done.said
+    assert "evaluation" in done.said.splitlines()[-1]
+    (version,) = world.cloud.arm.below(f"{world.workspace.id}/models/taxi-fares/versions")
+    tags = version["properties"]["tags"]
+    assert tags["gates"] == "passed"
+    assert tags["git_commit"].startswith(git(root, "rev-parse", "HEAD"))
+    refused = world.mlops("promote", "--env", "staging", *PEOPLE)
+    assert "were not committed" in refused.said

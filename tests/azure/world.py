@@ -71,6 +71,7 @@ class World:
         """Register a model version as a pipeline would have: by default a tiny one in the workspace in use."""
         scope = scope or self.workspace
         files = {"MLmodel": MLMODEL, "input_example.json": json.dumps(EXAMPLE).encode()}
+        files["evaluation/reference.parquet"] = b"PAR1"
         if folder:
             files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
         if scope.kind == "workspaces":

@@ -23,7 +23,7 @@ def refusals(tags: dict[str, str], environment: str, approvers: Sequence[str], n
     if missing:
         found.append(f"it is not known where it comes from: {', '.join(missing)} is missing")
     if "+changes" in tags.get("git_commit", ""):
-        found.append("it was trained from files that were not committed; commit, and train again")
+        found.append("it was trained from files that were not committed: commit, and train again")
     if environment == "prod" and tags.get(VERDICT) != "passed":
         found.append(f"it has not passed its trial in staging (tag {VERDICT} is {tags.get(VERDICT, 'missing')})")
     people = {name.strip().casefold() for name in approvers if name.strip()}

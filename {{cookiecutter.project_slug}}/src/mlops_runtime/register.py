@@ -60,10 +60,9 @@ def register(model: Path, evaluation: Path, name: str) -> dict[str, str | bool]:
         shutil.copytree(evaluation, bundle / "evaluation")
         mlflow.log_artifacts(str(bundle), "model")
         mlflow.set_tags(tags)
-        # Tags come with the version in one call, so that an interruption leaves no version without its lineage.
-        version = mlflow.register_model(f"runs:/{run.info.run_id}/model", name, tags=tags)
-    print(f"Registered {name} version {version.version}.")
-    return {"registered": True, "name": name, "version": str(version.version), **tags}
+        version = tracking.register(name, f"{run.info.artifact_uri}/model", run.info.run_id, tags)
+    print(f"Registered {name} version {version}.")
+    return {"registered": True, "name": name, "version": version, **tags}
 
 
 def _fingerprint(file: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_runtime import cloud, config, register, target
-from mlops_runtime.cloud import jobs, models
+from mlops_runtime.cloud import jobs, models, schedules
 from mlops_runtime.cloud.assets import Assets
 from mlops_runtime.errors import Problem
 from mlops_runtime.gates import Gate, Verdict
@@ -81,6 +81,8 @@ def stage(version: str | None) -> bool:
     for kind, gates in checks.items():
         for gate in gates:
             print(f"  {'ok' if gate.passed else 'NO':<3} {kind}: {gate.reason}")
+    if passed:
+        schedules.train(settings, workspace)
     print(f"{'Passed' if passed else 'Failed'}: {name} {subject.version}. {folder / PAGE}")
     return passed
 
@@ -93,7 +95,7 @@ def _job(settings: config.Config, workspace: "MLClient", candidate: models.Regis
         values: dict[str, config.Scalar] = dict(settings.training)
         if not settings.staging.retrain:
             values = {name: values[name] for name in values if name in config.read_yaml(file)["inputs"]}
-            values["model"] = candidate.id
+            values["model"] = candidate.reference
         variables = {**register.provenance(), register.PARENT: candidate.version}
         changed = jobs.overrides(settings, file, values, Assets(workspace), variables)
         print(f"Submitted {jobs.submit(workspace, file, changed, {'candidate': candidate.version}, job).studio_url}")

@@ -142,6 +142,22 @@ def versions(name: str) -> list[Version]:
     return [Version(v.name, str(v.version), dict(v.tags)) for v in ordered]
 
 
+def register(name: str, source: str, run_id: str, tags: dict[str, str]) -> str:
+    """Register what a run has tracked at `source`, with its tags in one call; the version.
+
+    `mlflow.register_model("runs:/…")` would look for logged models first, which Azure ML does not have.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client = connect().MlflowClient()
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    return str(client.create_model_version(name, source, run_id, tags=tags).version)
+
+
 def champion(name: str) -> Version | None:
     """The newest version that passed its gates and is not retired (tag `retired`); None when there is none."""
     return next((v for v in versions(name) if v.tags.get("gates") == "passed" and "retired" not in v.tags), None)

@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
 LENGTH = 12  # characters of a SHA-256 in a version
+MLTABLE = "type: mltable\npaths:\n  - file: ./{file}\ntransformations:\n  - read_parquet\n"
+DATA = "https://azuremlschemas.azureedge.net/latest/data.schema.json"
 CACHE = "__pycache__"
 
 
@@ -63,6 +67,18 @@ class Assets:
         """The reference of the data asset that a YAML file describes."""
         content = read_yaml(file)
         return self._ensure("data", file, content["name"], digest(file.parent / content["path"]))
+
+    def table(self, name: str, file: Path) -> str:
+        """The reference of a Parquet file as a table (MLTable), which Azure ML's monitors want."""
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch, "table")
+            folder.mkdir()
+            shutil.copy(file, folder)
+            (folder / "MLTable").write_text(MLTABLE.format(file=file.name), encoding="utf-8", newline="\n")
+            text = f"name: {name}\ntype: mltable\npath: table\n"
+            described = Path(scratch, "data.yml")
+            described.write_text(f"$schema: {DATA}\n{text}", encoding="utf-8", newline="\n")
+            return self.data(described)
 
     def _ensure(self, kind: str, file: Path, name: str, version: str, **overrides: str) -> str:
         plural = kind if kind == "data" else f"{kind}s"

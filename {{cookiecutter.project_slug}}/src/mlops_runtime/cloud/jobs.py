@@ -54,8 +54,9 @@ def overrides(
     """
     content = read_yaml(file)
     declared = content["inputs"]
-    remote = {name: str(value) for name, value in values.items() if str(value).startswith("azureml:")} | settings.data
-    unknown = sorted({*values, *remote} - declared.keys())
+    remote = {name: str(value) for name, value in values.items() if str(value).startswith("azureml:")}
+    remote |= {name: place for name, place in settings.data.items() if name in declared}
+    unknown = sorted(values.keys() - declared.keys())
     if unknown:
         raise Problem(f"{file}: there is no input {unknown[0]!r}; its inputs are {', '.join(declared)}.")
     changed: dict[str, Scalar] = {"settings.default_compute": compute(settings.compute.default)}

@@ -19,7 +19,12 @@ class Registered:
     name: str
     version: str
     tags: dict[str, str]
-    id: str  # as a deployment or a job refers to it
+    id: str  # a registry's address or a workspace's resource
+
+    @property
+    def reference(self) -> str:
+        """As YAML names it."""
+        return self.id if self.id.startswith("azureml:") else f"azureml:{self.name}:{self.version}"
 
     @property
     def registry_version(self) -> str:

@@ -1,36 +1,91 @@
 """Jobs that the workspace starts by itself: created where they are missing, replaced where they changed."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mlops_runtime import cloud
-from mlops_runtime.cloud.assets import digest
+from mlops_runtime import cloud, register
+from mlops_runtime.cloud.assets import Assets, digest
 from mlops_runtime.cloud.errors import explained
-from mlops_runtime.config import Scalar, read_yaml
+from mlops_runtime.cloud.jobs import overrides
+from mlops_runtime.cloud.models import Registered
+from mlops_runtime.config import Config, Scalar, read_yaml
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
+WATCH = Path("mlops", "azureml", "monitor", "schedule.yml")
+MONITOR = WATCH.with_name("monitor.yml")  # Azure ML's own signals
+TRAIN = Path("mlops", "azureml", "train", "schedule.yml")  # where models are trained again by themselves
 CONTENT = "content"  # tag: what the schedule was made from
 
 
-def ensure(client: "MLClient", file: Path, changed: dict[str, Scalar]) -> bool:
-    """Make the schedule of a YAML file run its pipeline with what is overridden; False when it does already."""
+def watch(settings: Config, client: "MLClient", model: Registered, collected: str) -> None:
+    """Have what a deployment of this model collects at `collected` compared with what the model was accepted on."""
+    values: dict[str, Scalar] = {"model": model.reference, "model_version": model.version, "collected": collected}
+    _ensure(client, settings, WATCH, values, {})
+
+
+def monitor(settings: Config, client: "MLClient", deployment: str, reference: Path) -> None:
+    """Have Azure ML's own signals computed too, if this repository wants that.
+
+    `deployment` is <endpoint>:<deployment>, `reference` the Parquet file of the rows on which the model was accepted.
+    """
+    file = settings.root / MONITOR
+    if not file.is_file():
+        return
+    table = Assets(client).table(f"{settings.project.name}-reference", reference)
+    body = "create_monitor."
+    changed: dict[str, Any] = {
+        f"{body}monitoring_target.endpoint_deployment_id": f"azureml:{deployment}",
+        f"{body}alert_notification.emails": [settings.contacts.owner],
+    }
+    for name, signal in read_yaml(file)["create_monitor"]["monitoring_signals"].items():
+        changed[f"{body}monitoring_signals.{name}.reference_data.input_data.path"] = table
+        for kind, metrics in signal["metric_thresholds"].items():
+            for metric in metrics:
+                where = f"{body}monitoring_signals.{name}.metric_thresholds.{kind}.{metric}"
+                changed[where] = settings.monitoring.signals[name].threshold
+    _replace(client, file, [], changed, lambda: cloud.load(file, changed))
+
+
+def train(settings: Config, client: "MLClient") -> None:
+    """Have the model trained again on newer data, if this repository wants that."""
+    if (settings.root / TRAIN).is_file():
+        _ensure(client, settings, TRAIN, dict(settings.training), register.provenance())
+
+
+def _ensure(
+    client: "MLClient", settings: Config, schedule: Path, values: dict[str, Scalar], variables: dict[str, str]
+) -> None:
+    file = settings.root / schedule
+    pipeline = file.parent / read_yaml(file)["create_job"]
+    changed = overrides(settings, pipeline, values, Assets(client), variables)
+
+    def made() -> Any:
+        found = cloud.load(file)
+        found.create_job = cloud.load(pipeline, changed)
+        return found
+
+    _replace(client, file, [pipeline], changed, made)
+
+
+def _replace(
+    client: "MLClient", file: Path, others: list[Path], changed: dict[str, Any], made: Callable[[], Any]
+) -> None:
+    """Create the schedule unless one with the same content is there and enabled."""
     from azure.core.exceptions import ResourceNotFoundError
 
     content = read_yaml(file)
-    pipeline = file.parent / content["create_job"]
-    version = digest(file, pipeline, *(f"{key}={value}" for key, value in sorted(changed.items())))
+    version = digest(file, *others, *(f"{key}={value}" for key, value in sorted(changed.items())))
     with explained(f"To schedule {content['name']}"):
         try:
             there = client.schedules.get(content["name"])
             if there.is_enabled and (there.tags or {}).get(CONTENT) == version:
-                return False
+                return
         except ResourceNotFoundError:
             pass
-        schedule = cloud.load(file)
-        schedule.create_job = cloud.load(pipeline, changed)
+        schedule = made()
         schedule.tags = {CONTENT: version}
         client.schedules.begin_create_or_update(schedule).result()
     print(f"Scheduled {content['name']}: {content['trigger']['expression']}")
-    return True

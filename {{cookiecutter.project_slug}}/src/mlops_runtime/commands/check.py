@@ -68,6 +68,9 @@ def _pipeline(root: Path) -> Iterator[str]:
             yield f"config/shared.yml: training.{name} is missing; {TRAINING.as_posix()} has {value!r}."
         elif name in shared and value != shared[name]:
             yield f"{TRAINING.as_posix()}: inputs.{name} is {value!r}; config/shared.yml has {shared[name]!r}."
+    for environment in config.ENVIRONMENTS:
+        for name in config.load(environment, root).data.keys() - written.keys():
+            yield f"config/{environment}.yml: data.{name}: {TRAINING.as_posix()} has no such input."
 
 
 def _azureml(root: Path) -> Iterator[str]:
@@ -77,7 +80,8 @@ def _azureml(root: Path) -> Iterator[str]:
     files = sorted((root / "mlops" / "azureml").rglob("*.yml"))
     contents: dict[Path, Any] = {file: config.read_yaml(file) for file in files}
     assets = {content.get("name") for content in contents.values() if isinstance(content, dict)}
-    assets.add(config.load(root=root).project.name)  # the model, which the pipeline registers
+    name = config.load(root=root).project.name
+    assets |= {name, f"{name}-reference"}  # made by the pipeline and by `mlops deploy`
     for file, content in contents.items():
         name = file.relative_to(root).as_posix()
         for key, text in _texts(content):

@@ -14,6 +14,7 @@ from mlops_runtime.gates import Gate
 from mlops_runtime.rollout import State
 
 VARIABLES = "environment_variables"
+COLLECTED = "azureml://datastores/workspaceblobstore/paths/modelDataCollector"  # where Azure ML's collector writes
 
 
 class Traffic(Section):
@@ -73,7 +74,21 @@ def deploy(settings: Config, version: str | None, *, dry_run: bool, take_over: b
     """
     from mlops_runtime.cloud import releases
 
-    _bring(settings, releases.model_to_deploy(settings, version), dry_run=dry_run, take_over=take_over)
+    model = releases.model_to_deploy(settings, version)
+    name = _bring(settings, model, dry_run=dry_run, take_over=take_over)
+    if not dry_run:
+        _watch_over(settings, model, name)
+
+
+def _watch_over(settings: Config, model: Any, name: str) -> None:
+    """Have what this deployment is asked, and what it answers, looked at every day."""
+    from mlops_runtime.cloud import releases, schedules
+
+    client, endpoint = cloud.workspace(settings), cast(Deployment, settings.deployment).name
+    schedules.watch(settings, client, model, f"{COLLECTED}/{endpoint}/{name}")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = releases.fetch(settings, model, Path(scratch))
+        schedules.monitor(settings, client, f"{endpoint}:{name}", folder / "evaluation" / "reference.parquet")
 
 
 def _bring(settings: Config, model: Any, *, dry_run: bool = False, take_over: bool = False) -> str:
