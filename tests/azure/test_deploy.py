@@ -345,3 +345,36 @@ def test_identity_and_network_from_config(world: World) -> None:
     put = world.cloud.requests("PUT", PUT_ENDPOINT)[-1].json
     assert put["identity"]["type"] == "UserAssigned"
     assert identity in put["identity"]["userAssignedIdentities"]
+
+
+def test_a_deployment_that_becomes_unready_is_rolled_back(world: World) -> None:
+    """Requests may still be answered by instances that are left."""
+    world.deploy()
+    world.model("2")
+
+    def fail(_: object) -> None:
+        green = world.found("/deployments/green")
+        if green and world.traffic.get("green") == 10:
+            green["properties"]["provisioningState"] = "Failed"
+
+    world.cloud.faults.add(Fault("POST", "/score$", then=fail, times=0))
+    done = world.deploy()
+    assert done.code == 1, done.said
+    assert "Azure says that it is Failed" in done.said
+    assert world.traffic == {"blue": 100}
+
+
+def test_lease_taken_over_on_the_way(world: World) -> None:
+    """Whoever has lost the lease changes nothing more."""
+    world.deploy()
+    world.model("2")
+
+    def take(_: object) -> None:
+        (world.found() or {})["tags"]["lease"] = f"elsewhere/1/2 {time.time() + 900:.0f}"
+
+    world.cloud.faults.add(Fault("PUT", r"/deployments/green$", then=take))
+    done = world.deploy()
+    assert done.code == 2, done.said
+    assert "was taken over by elsewhere/1/2" in done.said
+    assert world.traffic == {"blue": 100}
+    assert world.tags["lease"].startswith("elsewhere/1/2")
