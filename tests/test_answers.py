@@ -106,7 +106,7 @@ def test_a_refusal_through_the_command_line(tmp_path: Path) -> None:
 def test_derived_defaults_are_always_valid(name: str, bake: Bake) -> None:
     project = bake(project_name=name)
     assert re.fullmatch(r"[a-z][a-z0-9-]{1,38}[a-z0-9]", project.name)
-    (package,) = [p.name for p in (project / "src").iterdir() if p.name != "mlops_runtime"]
+    (package,) = [p.name for p in (project / "src").iterdir() if p.is_dir() and p.name != "mlops_runtime"]
     assert package.isidentifier()
     assert not keyword.iskeyword(package)
     assert package not in sys.stdlib_module_names

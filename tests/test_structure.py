@@ -42,7 +42,9 @@ EVERYWHERE = [
     *(f"mlops/azureml/environments/{name}.yml" for name in ("conda", "train", "serve-conda", "serve")),
     *("mlops/azureml/deploy/endpoint.yml", "mlops/azureml/deploy/deployment.yml"),
     *(f"mlops/azureml/train/{name}.yml" for name in ("pipeline", "prepare", "train", "evaluate", "register")),
+    *(f"mlops/azureml/monitor/{name}.yml" for name in ("pipeline", "schedule", "watch")),
 ]
+OF_SCENARIO = {"classical": {"mlops/azureml/train/schedule.yml"}, "cv": {"mlops/azureml/stage/pipeline.yml"}}
 
 
 @pytest.mark.parametrize("task", task_ids)
@@ -52,7 +54,7 @@ def test_files(baked: Baked, task: str) -> None:
     outside_code = {name for name in names if not name.startswith(("src/", "tests/"))} - {".cruft.json"}
     facts = BY_NAME[task]
     data = [*(f"data/{name}" for name in facts.data), f"mlops/azureml/data/{facts.asset}.yml"]
-    assert outside_code == {*EVERYWHERE, *data}
+    assert outside_code == {*EVERYWHERE, *data, *OF_SCENARIO.get(facts.scenario, ())}
     top = {name.split("/")[1] for name in names if name.startswith("src/")}
     assert top == {".amlignore", "taxi_fares", "mlops_runtime"}
 

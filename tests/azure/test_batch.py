@@ -177,3 +177,25 @@ def test_failure_is_explained(world: World) -> None:
     assert "ask for more quota" in done.said
     assert default(world) == ""
     assert world.deploy().code == 0
+
+
+TRIAL = """
+from mlops_runtime import cloud, config, target
+from mlops_runtime.cloud import models
+
+settings = config.load("dev")
+model = models.choose(cloud.workspace(settings), settings.project.name, None)
+for kind, gates in target.trial(settings, model).items():
+    print([(kind, gate.passed, gate.reason) for gate in gates])
+"""
+
+
+def test_trial_in_staging(world: World) -> None:
+    good = world.shell.run("python", TRIAL, cwd=world.root, **world.environment)
+    assert good.code == 0, good.said
+    assert "('test deployment', True, 'm-" in good.said
+    world.model("2")
+    answers(world, b"")
+    bad = world.shell.run("python", TRIAL, cwd=world.root, **world.environment)
+    assert bad.code == 0, bad.said
+    assert "('test deployment', False, 'm-" in bad.said

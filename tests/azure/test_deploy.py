@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,13 @@ def test_first_update_unchanged_rollback(world: World) -> None:
     assert blue["properties"]["environmentVariables"]["MLOPS_MODEL_VERSION"] == "1"
     assert (world.found() or {})["properties"]["authMode"].lower() == "aadtoken"
     assert world.tags == {}, "the lease was given back"
+    scaled = world.cloud.autoscale.settings
+    if "autoscale" in (world.root / "config/dev.yml").read_text(encoding="utf-8"):
+        capacity = scaled[f"{world.endpoint}-blue"]["properties"]["profiles"][0]["capacity"]
+        assert capacity == {"minimum": "1", "maximum": "3", "default": "1"}
+    else:
+        assert not scaled
+        assert blue["properties"]["scaleSettings"]["maxInstances"] == 3
 
     before = len(world.writes())
     again = world.deploy()
@@ -216,6 +224,68 @@ def test_lease_of_another_machine(world: World) -> None:
     assert world.deploy().code == 0, "a lease ends"
 
 
+TROUBLE = {
+    "throttled": Fault("PUT", "/deployments/green$", status=429, headers={"Retry-After": "1"}, times=2),
+    "broken": Fault("GET", "/onlineEndpoints/[^/]+$", status=500, times=2),
+    "dropped": Fault("GET", "/onlineEndpoints/[^/]+$", drop="before", times=2),
+}
+
+
+@pytest.mark.parametrize("name", TROUBLE)
+def test_trouble_that_passes(world: World, name: str) -> None:
+    world.deploy()
+    world.model("2")
+    world.cloud.faults.add(replace(TROUBLE[name]))
+    done = world.deploy()
+    assert done.code == 0, done.said
+    assert world.traffic == {"green": 100}
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (Fault("PUT", PUT_ENDPOINT, status=409, nth=2), "wait until it has ended"),
+        (Fault("PUT", PUT_ENDPOINT, status=401, nth=2, times=0), "az login"),
+        (Fault("PUT", PUT_ENDPOINT, drop="before", nth=3, times=0), "check the network"),
+    ],
+    ids=["conflict", "expired", "gone"],
+)
+def test_trouble_that_stays_is_explained_and_run_again(world: World, fault: Fault, said: str) -> None:
+    world.deploy()
+    world.model("2")
+    world.cloud.faults.add(replace(fault))
+    done = world.deploy()
+    assert done.code == 2, done.said
+    assert said in done.said
+    world.cloud.faults.rules.clear()
+    again = world.deploy()
+    assert again.code == 0, again.said
+    assert world.traffic == {"green": 100}
+
+
+def test_a_write_of_whose_success_nobody_was_told(world: World) -> None:
+    world.deploy()
+    world.model("2")
+    world.cloud.faults.add(Fault("PUT", PUT_ENDPOINT, drop="after", nth=3))
+    done = world.deploy()
+    # The SDK writes again, which Azure refuses while the first write is not done.
+    assert done.code == 0 or "wait until it has ended" in done.said, done.said
+    assert world.deploy().code == 0
+    assert world.traffic == {"green": 100}
+
+
+def test_an_operation_that_never_ends(world: World) -> None:
+    world.deploy()
+    world.model("2")
+    file = world.root / "src/mlops_runtime/cloud/releases.py"
+    file.write_text(file.read_text(encoding="utf-8").replace("= 90 * 60  #", "= 3  #"), encoding="utf-8")
+    world.cloud.faults.add(Fault("PUT", r"/deployments/green$", ends="Never"))
+    done = world.deploy()
+    assert done.code == 2, done.said
+    assert "has not ended" in done.said
+    assert world.traffic == {"blue": 100}
+
+
 FAILURES = {
     "quota": ("OutOfQuota", "Not enough quota available for Standard_F4s_v2 in SubscriptionId.", "ask for more quota"),
     "image": ("ImageBuildFailure", "The image build failed: conda could not resolve.", "image could not be built"),
@@ -262,3 +332,49 @@ def test_only_what_is_promoted(world: World) -> None:
     assert blue
     registry = "registries/registry" in str(blue["properties"]["model"])
     assert registry == ("mirror" in (world.root / "config/shared.yml").read_text(encoding="utf-8"))
+
+
+def test_identity_and_network_from_config(world: World) -> None:
+    config = world.root / "config/dev.yml"
+    group = world.workspace.id.partition("/providers/")[0]
+    identity = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id"
+    given = f"  endpoint:\n    identity: {{type: user_assigned, user_assigned_identities: [resource_id: {identity}]}}\n"
+    config.write_text(config.read_text(encoding="utf-8").replace("  endpoint:\n", given, 1), encoding="utf-8")
+    done = world.deploy()
+    assert done.code == 0, done.said
+    put = world.cloud.requests("PUT", PUT_ENDPOINT)[-1].json
+    assert put["identity"]["type"] == "UserAssigned"
+    assert identity in put["identity"]["userAssignedIdentities"]
+
+
+def test_a_deployment_that_becomes_unready_is_rolled_back(world: World) -> None:
+    """Requests may still be answered by instances that are left."""
+    world.deploy()
+    world.model("2")
+
+    def fail(_: object) -> None:
+        green = world.found("/deployments/green")
+        if green and world.traffic.get("green") == 10:
+            green["properties"]["provisioningState"] = "Failed"
+
+    world.cloud.faults.add(Fault("POST", "/score$", then=fail, times=0))
+    done = world.deploy()
+    assert done.code == 1, done.said
+    assert "Azure says that it is Failed" in done.said
+    assert world.traffic == {"blue": 100}
+
+
+def test_lease_taken_over_on_the_way(world: World) -> None:
+    """Whoever has lost the lease changes nothing more."""
+    world.deploy()
+    world.model("2")
+
+    def take(_: object) -> None:
+        (world.found() or {})["tags"]["lease"] = f"elsewhere/1/2 {time.time() + 900:.0f}"
+
+    world.cloud.faults.add(Fault("PUT", r"/deployments/green$", then=take))
+    done = world.deploy()
+    assert done.code == 2, done.said
+    assert "was taken over by elsewhere/1/2" in done.said
+    assert world.traffic == {"blue": 100}
+    assert world.tags["lease"].startswith("elsewhere/1/2")

@@ -65,6 +65,7 @@ def test_preprocess(output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(preprocess.collect(lake, now - timedelta(hours=1), now + timedelta(hours=1))) == 2
     assert len(preprocess.collect(lake, now - timedelta(days=9), now - timedelta(days=3))) == 0
     assert len(preprocess.collect(lake, now + timedelta(minutes=1), now + timedelta(hours=1))) == 0
+    assert len(preprocess.collect(lake, now - timedelta(hours=1), now - timedelta(minutes=1))) == 0
     start, end = (now - timedelta(hours=1)).isoformat(), f"{now + timedelta(hours=1):%Y-%m-%dT%H:%M:%S}Z"
     arguments = ["--data-window-start", start, "--data-window-end", end, "--input-data", str(lake)]
     monkeypatch.setattr(sys, "argv", ["preprocess", *arguments, "--preprocessed-data", str(tmp_path / "out")])

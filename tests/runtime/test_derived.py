@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import yaml
 from mlops_runtime import derived
 
@@ -10,9 +11,13 @@ PROJECT = """\
 dependencies = ["numpy>=2.1"]
 [project.optional-dependencies]
 job = ["azureml-mlflow>=1.62"]
-serve = ["azureml-core>=1.61"]
 [dependency-groups]
 dev = ["pytest>=8"]
+"""
+SERVE = """
+[tool.mlops.serve]
+packages = ["azureml-core>=1.61"]
+python = "3.12"
 """
 
 
@@ -27,7 +32,16 @@ def test_conda_file(tmp_path: Path) -> None:
     assert packages(tmp_path, "train") == ["numpy>=2.1", "azureml-mlflow>=1.62"]
     (tmp_path / "pyproject.toml").write_text(PROJECT + 'train = ["torch>=2.6"]\n', encoding="utf-8")
     assert packages(tmp_path, "train") == ["numpy>=2.1", "torch>=2.6", "azureml-mlflow>=1.62"]
-    assert packages(tmp_path, "serve") == ["numpy>=2.1", "azureml-core>=1.61"], "nothing that trains"
+    assert packages(tmp_path, "serve") == ["numpy>=2.1"], "nothing that trains"
+
+
+@pytest.mark.parametrize(("python", "serves"), [("3.9", "3.9"), ("3.12", "3.12"), ("3.13", "3.12")])
+def test_what_serving_needs_besides(tmp_path: Path, python: str, serves: str) -> None:
+    (tmp_path / ".python-version").write_text(f"{python}\n", encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(PROJECT + SERVE, encoding="utf-8")
+    assert packages(tmp_path, "serve") == ["numpy>=2.1", "azureml-core>=1.61"]
+    assert f"python={serves}" in yaml.safe_load(derived.conda(tmp_path, "serve"))["dependencies"]
+    assert f"python={python}" in yaml.safe_load(derived.conda(tmp_path, "train"))["dependencies"]
 
 
 def test_only_environments_that_are_there(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ def test_first_deployment() -> None:
     actions = drive(State())
     assert words(actions) == "create smoke shift watch finish"
     assert actions[2].traffic == {"blue": 100}
+    assert drive(State(), 20) == actions, "there are no requests to copy"
 
 
 def test_update() -> None:

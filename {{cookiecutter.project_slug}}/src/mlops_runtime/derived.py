@@ -5,21 +5,23 @@ import tomllib
 from pathlib import Path
 
 ENVIRONMENTS = Path("mlops", "azureml", "environments")
-# AzureML environment: the file derived for it, and the dependency groups and extras that it has besides.
-FILES = {"train": ("conda.yml", ["train"], ["job"]), "serve": ("serve-conda.yml", [], ["serve"])}
+# AzureML environment: the file derived for it, and the dependency group and the extra that it has besides.
+FILES = {"train": ("conda.yml", "train", "job"), "serve": ("serve-conda.yml", "", "")}
 
 
 def conda(root: Path, name: str) -> str:
-    """The conda file of an environment: the dependencies, with its dependency groups and extras where declared."""
+    """The conda file of an environment: the dependencies, its group and extra, and what [tool.mlops.<name>] adds.
+
+    A `python` there is the newest that its packages support.
+    """
     content = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     project, groups = content["project"], content.get("dependency-groups", {})
     python = (root / ".python-version").read_text(encoding="utf-8").strip()
-    _, own_groups, own_extras = FILES[name]
-    packages = [
-        *project["dependencies"],
-        *(package for group in own_groups for package in groups.get(group, [])),
-        *(package for extra in own_extras for package in project["optional-dependencies"].get(extra, [])),
-    ]
+    _, group, extra = FILES[name]
+    own = content.get("tool", {}).get("mlops", {}).get(name, {})
+    python = min(python, own.get("python", python), key=lambda version: [int(part) for part in version.split(".")])
+    optional = project.get("optional-dependencies", {})
+    packages = [*project["dependencies"], *groups.get(group, []), *optional.get(extra, []), *own.get("packages", [])]
     lines = [
         "# Derived from pyproject.toml and .python-version by `mlops config render`.",
         f"name: {name}",

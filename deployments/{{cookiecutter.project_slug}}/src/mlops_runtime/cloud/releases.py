@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 DIGEST, MODEL = "digest", "model_version"  # tags of a deployment
 LEASE, ROLLOUT = "lease", "rollout"  # tags of an endpoint: who changes it until when; the digest that is on its way
-LEASE_SECONDS = 2 * 3600  # longer than the longest step: Azure builds an image and starts the containers
+LONGEST_SECONDS = 90 * 60  # that Azure gets for one operation: it may build an image and start containers
+LEASE_SECONDS = LONGEST_SECONDS + 30 * 60
 LOG_LINES = 30
 
 
@@ -182,7 +183,7 @@ class Endpoint:
         entity.tags = {key: value for key, value in merged.items() if value is not None}
         edit(entity)
         with explained(f"To change the endpoint {self.name}"), cloud.hushed():
-            self.operations.begin_create_or_update(entity).result()
+            _end(self.operations.begin_create_or_update(entity))
 
     def create(self, name: str, content: Release) -> None:
         """Create or replace a deployment; Problem with the end of its log when that fails."""
@@ -191,7 +192,7 @@ class Endpoint:
         self._check(self.read())
         try:
             with explained(f"To create the deployment {name}"), cloud.hushed():
-                self.deployments.begin_create_or_update(entity).result()
+                _end(self.deployments.begin_create_or_update(entity))
         except Problem as problem:
             raise Problem(f"{problem}{self.log(name)}") from problem
 
@@ -205,6 +206,18 @@ class Endpoint:
             lines = [f"(not to be had: {error})"]
         text = "\n".join(f"  {line}" for line in lines[-LOG_LINES:] if line.strip())
         return f"\nThe end of the log of {name}:\n{text}" if text else ""
+
+
+def _end(operation: Any) -> None:
+    """Wait for a long-running operation; Problem when it does not end."""
+    operation.wait(LONGEST_SECONDS)
+    if not operation.done():
+        minutes = LONGEST_SECONDS / 60
+        raise Problem(
+            f"Azure has not ended an operation after {minutes:.0f} minutes: look at the endpoint in Azure ML studio. "
+            "Run the command again: it goes on where it was."
+        )
+    operation.result()
 
 
 def _lease(entity: Any) -> tuple[str, float]:
