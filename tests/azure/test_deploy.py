@@ -118,7 +118,7 @@ def test_failed_smoke_test_shifts_nothing(world: World, fault: str) -> None:
     assert "blue still gets all requests" in done.said
     assert "planted" in done.said, "the log is shown"
     assert world.traffic == {"blue": 100}
-    assert world.tags == {}
+    assert list(world.tags) == ["refused"]
     assert not [
         one
         for one in world.cloud.requests("PUT", PUT_ENDPOINT)
@@ -139,6 +139,23 @@ def test_failing_half_way_is_rolled_back(world: World) -> None:
     assert "traffic: blue 50 %, green 50 %" in done.said
     assert "All requests went back to blue" in done.said
     assert "HTTP 500" in done.said
+    assert world.traffic == {"blue": 100}
+    assert list(world.tags) == ["refused"]
+    world.behave("green")
+    back = world.mlops("rollback", "--env", "dev")
+    assert back.code == 1, "what was not good enough is nothing to go back to"
+    assert world.traffic == {"blue": 100}
+
+
+def test_first_deployment_that_is_not_well(world: World) -> None:
+    world.behave("blue", good=503, calls=1)
+    done = world.deploy()
+    assert done.code == 1, done.said
+    assert "It gets no requests" in done.said
+    assert world.traffic == {}
+    world.behave("blue")
+    again = world.deploy()
+    assert again.code == 0, again.said
     assert world.traffic == {"blue": 100}
     assert world.tags == {}
 
@@ -190,7 +207,8 @@ def test_killed_then_rolled_back(world: World) -> None:
     done = world.mlops("rollback", "--env", "dev")
     assert done.code == 0, done.said
     assert world.traffic == {"blue": 100}
-    assert world.tags == {}
+    assert list(world.tags) == ["refused"]
+    assert world.mlops("rollback", "--env", "dev").code == 1, "it never served"
 
 
 def test_two_at_once(world: World) -> None:

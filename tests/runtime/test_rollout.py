@@ -115,9 +115,12 @@ def test_previous() -> None:
     assert rollout.previous(State()) is None
     assert rollout.previous(State({"blue": 100}, {"blue": Deployed(OLD)})) is None
     assert rollout.previous(State({"green": 100}, TWO)) == "blue"
-    assert rollout.previous(State({"green": 90, "blue": 10}, TWO, NEW)) == "blue", "what was on its way goes"
+    assert rollout.previous(State({"green": 90, "blue": 10}, TWO, NEW)) == "blue", "it gives back what it has"
     assert rollout.previous(State({"blue": 90, "green": 10}, TWO, NEW)) == "blue"
     assert rollout.previous(State({"green": 100}, {**TWO, "blue": Deployed(OLD, "Failed")})) is None
+    assert rollout.previous(State({"blue": 100}, TWO, NEW)) is None, "it was never tried"
+    assert rollout.previous(State({"blue": 100}, TWO, refused=NEW)) is None, "it was not good enough"
+    assert rollout.previous(State({"green": 100}, TWO, NEW)) == "blue"
 
 
 def test_stable() -> None:

@@ -23,11 +23,12 @@ class Deployed:
 
 @dataclass(frozen=True)
 class State:
-    """An endpoint: the share of requests per deployment in percent, its deployments, the digest that is on its way."""
+    """An endpoint: the share of requests per deployment in percent, its deployments, what is or was on its way."""
 
     traffic: dict[str, int] = field(default_factory=dict)
     deployments: dict[str, Deployed] = field(default_factory=dict)
-    rollout: str = ""
+    rollout: str = ""  # the digest that is on its way
+    refused: str = ""  # the digest that was not good enough
 
     def share(self, name: str) -> int:
         """What share of the requests a deployment gets."""
@@ -112,10 +113,11 @@ def stable(state: State) -> str | None:
 
 
 def previous(state: State) -> str | None:
-    """The deployment to go back to: it is ready, and another one is on its way or gets most of the requests."""
-    on_its_way = [name for name in state.runs(state.rollout) if state.share(name)]
-    left = on_its_way[0] if on_its_way else state.most(state.traffic)
-    ready = [name for name, one in sorted(state.deployments.items()) if name != left and one.state == READY]
+    """The deployment to go back to: ready, once good enough, and not the one that is on its way or gets most."""
+    on_its_way = state.runs(state.rollout)
+    left = state.most(on_its_way) or state.most(state.traffic)
+    never_served = {left, *on_its_way, *state.runs(state.refused)}
+    ready = [name for name, one in sorted(state.deployments.items()) if one.state == READY and name not in never_served]
     return max(ready, key=state.share, default=None)
 
 

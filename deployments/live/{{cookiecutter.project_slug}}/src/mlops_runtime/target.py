@@ -199,10 +199,10 @@ class _Rollout:
         old = rollout.stable(self.before)
         log = self.live.log(name)
         if old and old != name:
-            self.live.shift({old: 100}, end=True)
+            self.live.shift({old: 100}, end=True, refused=self.content.digest)
             moved = f"All requests went back to {old}." if state.share(name) else f"{old} still gets all requests."
         elif not self.before.share(name):
-            self.live.shift({}, end=True)
+            self.live.shift({}, end=True, refused=self.content.digest)
             moved = "It gets no requests."
         else:
             self.live.let_go()
@@ -239,7 +239,7 @@ def rollback(settings: Config, *, dry_run: bool, take_over: bool) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             rows = serving.example_rows(releases.fetch(settings, model, Path(scratch)))
         _smoke(live, other, rows)
-        live.shift({other: 100}, end=True)
+        live.shift({other: 100}, end=True, refused=state.rollout or state.refused)
     except (Problem, Refusal, KeyboardInterrupt):
         live.let_go()
         raise

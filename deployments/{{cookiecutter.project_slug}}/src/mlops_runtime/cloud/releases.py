@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
 DIGEST, MODEL = "digest", "model_version"  # tags of a deployment
-LEASE, ROLLOUT = "lease", "rollout"  # tags of an endpoint: who changes it until when; the digest that is on its way
+# Tags of an endpoint: who changes it until when; the digest that is on its way; the one that was not good enough.
+LEASE, ROLLOUT, REFUSED = "lease", "rollout", "refused"
 LONGEST_SECONDS = 90 * 60  # that Azure gets for one operation: it may build an image and start containers
 LEASE_SECONDS = LONGEST_SECONDS + 30 * 60
 LOG_LINES = 30
@@ -152,11 +153,14 @@ class Endpoint:
         self._write(there, {ROLLOUT: content} if content else {}, lambda entity: None)
         self._check(self.read())  # somebody else may have written in the same moment: the last one has it
 
-    def change(self, edit: Callable[[Any], None], *, end: bool = False) -> None:
-        """Write the endpoint as `edit` changes it; `end` says that the rollout is over and gives the lease back."""
+    def change(self, edit: Callable[[Any], None], *, end: bool = False, refused: str = "") -> None:
+        """Write the endpoint as `edit` changes it; `end` says that the rollout is over and gives the lease back.
+
+        `refused` is the digest that was not good enough, which is remembered.
+        """
         there = self.read()
         self._check(there)
-        self._write(there, {ROLLOUT: None, LEASE: None} if end else {}, edit)
+        self._write(there, {ROLLOUT: None, LEASE: None, REFUSED: refused or None} if end else {}, edit)
 
     def let_go(self) -> None:
         """Give the lease back, with the rollout unfinished."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_runtime import cloud
 from mlops_runtime.cloud.errors import explained
 from mlops_runtime.cloud.models import Registered
-from mlops_runtime.cloud.releases import DIGEST, MODEL, ROLLOUT, Endpoint
+from mlops_runtime.cloud.releases import DIGEST, MODEL, REFUSED, ROLLOUT, Endpoint
 from mlops_runtime.config import Config
 from mlops_runtime.rollout import IN_PROGRESS, Deployed, State
 
@@ -38,16 +38,19 @@ class Live(Endpoint):
             {name: int(share) for name, share in (entity.traffic or {}).items() if share},
             {one.name: Deployed((one.tags or {}).get(DIGEST, ""), cloud.word(one.provisioning_state)) for one in found},
             str((entity.tags or {}).get(ROLLOUT, "")),
+            str((entity.tags or {}).get(REFUSED, "")),
         )
 
-    def shift(self, traffic: dict[str, int], *, mirror: dict[str, int] | None = None, end: bool = False) -> None:
-        """Share the requests like this, and copy some as `mirror` says."""
+    def shift(
+        self, traffic: dict[str, int], *, mirror: dict[str, int] | None = None, end: bool = False, refused: str = ""
+    ) -> None:
+        """Share the requests like this and copy some as `mirror` says; `end` and `refused` as for `change`."""
 
         def edit(entity: Any) -> None:
             entity.traffic = dict(traffic)
             entity.mirror_traffic = dict(mirror or {})
 
-        self.change(edit, end=end)
+        self.change(edit, end=end, refused=refused)
 
     def wait(self, name: str) -> str:
         """Wait until Azure has finished with a deployment; its state then."""
