@@ -1,10 +1,16 @@
 """What may not be kept of requests is not kept, and nothing longer than config says."""
 
+import http.server
 import json
 import os
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import mlops_runtime
 import pandas as pd
 import pytest
 from azureml.ai import monitoring
@@ -71,3 +77,99 @@ def test_azure_collector(monkeypatch: pytest.MonkeyPatch) -> None:
     assert inputs["mail"].isna().all()
     assert outputs["prediction"].tolist() == [1, 2]
     assert refused.to_dict("list") == {"status": [422]}, "the reasons quote the request"
+
+
+class Sidecar(http.server.BaseHTTPRequestHandler):
+    """Stands for what runs beside a deployment: writes what azureml-ai-monitoring posts as Azure ML documents it."""
+
+    folder: Path
+
+    def do_POST(self) -> None:
+        data = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        collection = self.headers["ce-type"].removeprefix("azureml.inference.")
+        time = datetime.fromtimestamp(int(self.headers["ce-time"]), UTC).isoformat().replace("+00:00", "Z")
+        event = {"specversion": "1.0", "id": self.headers["trace-id"], "type": self.headers["ce-type"], "time": time}
+        event |= {"datacontenttype": "application/json", "data": data, "correlationid": self.headers["ce-x-request-id"]}
+        file = self.folder / collection / time[:10].replace("-", "/") / "10" / "instance.jsonl"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(event) + "\n")
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+DEPLOYED = """
+import os, sys, time
+from mlops_runtime.collecting import AzureCollector
+from mlops_runtime.contract import Contract
+import azureml.ai.monitoring
+contract = Contract.model_validate({"name": "people", "columns": COLUMNS})
+collector = AzureCollector(contract)
+collector.served("first", list(COLUMNS), [[30, "a"], [40, "b"]], {"prediction": [1, 2]})
+collector.served("second", ["age"], [[50]], {"prediction": [3]})
+collector.refused("third", 422, ["secret"])
+time.sleep(2)  # it sends in the background
+"""
+
+
+def test_what_azure_collects_is_read(tmp_path: Path) -> None:
+    """From the real collector to what monitors look at."""
+    Sidecar.folder = tmp_path / "collected"
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Sidecar)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    names = (collecting.INPUTS, collecting.OUTPUTS, collecting.REFUSED)
+    (tmp_path / "mdc.json").write_text(json.dumps({"collections": {name: {"enabled": True} for name in names}}))
+    settings = {"AZUREML_MDC_CONFIG_PATH": str(tmp_path / "mdc.json"), "AZUREML_MDC_PORT": str(server.server_port)}
+    search = {"PYTHONPATH": str(Path(mlops_runtime.__file__).parents[1])}
+    code = f"COLUMNS = {COLUMNS!r}\n{DEPLOYED}"
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **settings, **search}, capture_output=True)
+    server.shutdown()
+    assert done.returncode == 0, done.stderr.decode()
+
+    contract = Contract.model_validate({"name": "people", "columns": COLUMNS})
+    found = collecting.load_deployed(tmp_path / "collected", 7, contract)
+    rows = found.requests.sort_values("age")[["request_id", "age", "mail", "prediction"]]
+    assert rows.astype(object).where(rows.notna(), None).to_numpy().tolist() == [
+        ["first", 30.0, "a", 1],
+        ["first", 40.0, "b", 2],
+        ["second", 50.0, None, 3],
+    ]
+    assert found.outputs == ["prediction"]
+    assert [one["status"] for one in found.refused] == [422]
+    assert found.unreadable == 0
+
+
+def test_events_that_do_not_fit_are_counted(tmp_path: Path) -> None:
+    def write(collection: str, number: str, data: Any, day: int = 9) -> None:
+        event = {"time": f"2024-01-{day:02}T10:00:00Z", "data": data, "correlationid": number}
+        file = tmp_path / collection / f"{number}.jsonl"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps(event) + "\n")
+
+    for number, day in (("old", 1), ("new", 9)):
+        write(collecting.INPUTS, number, [{"age": 1}], day)
+        write(collecting.OUTPUTS, number, [{"prediction": 1}], day)
+    write(collecting.INPUTS, "large", "https://blob/large")
+    write(collecting.INPUTS, "alone", [{"age": 1}])
+    (tmp_path / collecting.INPUTS / "cut.jsonl").write_text("{cut\n")
+    contract = Contract.model_validate({"name": "people", "columns": COLUMNS})
+    found = collecting.load_deployed(tmp_path, 7, contract)
+    assert found.requests["request_id"].tolist() == ["new"]
+    assert found.unreadable == 3
+    assert len(collecting.load_deployed(tmp_path, 30, contract).requests) == 2
+    assert collecting.load_deployed(tmp_path / "nothing", 7, contract).requests.empty
+
+
+def test_what_batch_jobs_kept_is_read(tmp_path: Path) -> None:
+    for job, age in (("a", 30), ("b", 40)):
+        folder = tmp_path / job / "score" / collecting.TABLES / "2024-01-09"
+        folder.mkdir(parents=True)
+        rows = {"age": [age], "prediction": [1], "request_time": [datetime(2024, 1, 9, tzinfo=UTC)]}
+        pd.DataFrame({**rows, "model_version": ["7"]}).to_parquet(folder / "x.parquet")
+    contract = Contract.model_validate({"name": "people", "columns": COLUMNS})
+    found = collecting.load_deployed(tmp_path, 7, contract)
+    assert found.requests["age"].tolist() == [30, 40]
+    assert found.outputs == ["prediction"]

@@ -212,35 +212,3 @@ def test_since_when() -> None:
     figure = monitoring.time_figure({"x": windows}, 0.5)
     assert len(figure.axes[0].lines) == 2
     assert len(monitoring.time_figure({"x": windows}, float("inf")).axes[0].lines) == 1
-
-
-def event(number: int, side: str, rows: list[dict[str, Any]], day: int = 1, **more: Any) -> str:
-    """One line as Azure ML's data collector writes it."""
-    envelope = {"specversion": "1.0", "id": f"{side}-{number}", "type": f"azureml.inference.{side}"}
-    content = {"time": f"2024-01-{day:02}T10:00:{number:02}Z", "data": rows, "correlationid": f"c{number}"}
-    return json.dumps({**envelope, **content, **more})
-
-
-def test_events_of_a_deployment(tmp_path: Path) -> None:
-    """Both sides of a request are joined, whatever files they are in; what cannot be joined is counted."""
-    inputs = [event(2, "model_inputs", [{"x": 1.5, "kind": "a"}, {"x": 2.5, "kind": "b"}], day=9)]
-    inputs += [event(1, "model_inputs", [{"x": 0.5, "kind": "a"}], day=9), event(3, "model_inputs", [{"x": 9}], day=1)]
-    inputs += ["{cut", event(4, "model_inputs", "https://blob/large", day=9, datainblob="true")]  # type: ignore[arg-type]
-    outputs = [event(1, "model_outputs", [{"doubled": 1.0}], day=9), event(3, "model_outputs", [{"doubled": 18}])]
-    outputs += [event(2, "model_outputs", [{"doubled": 3.0}, {"doubled": 5.0}], day=9)]
-    for side, lines in {"model_inputs": inputs, "model_outputs": outputs}.items():
-        folder = tmp_path / side / "2024" / "01" / "09" / "10"
-        folder.mkdir(parents=True)
-        (folder / "first.jsonl").write_text("\n".join(lines[:1]) + "\n")
-        (folder / "second.jsonl").write_text("\n".join(lines[1:]) + "\n")
-
-    found = collecting.load_events(tmp_path, days=7)
-    assert found.requests[["request_id", "x", "kind", "doubled"]].values.tolist() == [
-        ["c1", 0.5, "a", 1.0],
-        ["c2", 1.5, "a", 3.0],
-        ["c2", 2.5, "b", 5.0],
-    ]
-    assert found.outputs == ["doubled"]
-    assert found.unreadable == 2
-    assert len(collecting.load_events(tmp_path, days=30).requests) == 4
-    assert collecting.load_events(tmp_path / "nothing", days=7).requests.empty

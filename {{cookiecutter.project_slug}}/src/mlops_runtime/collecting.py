@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ from mlops_runtime.errors import Problem
 if TYPE_CHECKING:
     import pandas as pd
 
+INPUTS, OUTPUTS, REFUSED = "model_inputs", "model_outputs", "refused"  # collections of Azure ML's data collector
+TABLES = "collected"  # folder in the output of a batch job
 FOLDER = "MLOPS_COLLECT_TO"
 VERSION = "MLOPS_MODEL_VERSION"  # which registered version answers; set by `mlops serve`
 MASK = "MLOPS_COLLECT_MASK"  # columns, separated by commas, whose values are not kept
@@ -113,9 +115,9 @@ class AzureCollector:
 
         numbers = ("integer", "number")
         self._types = {name: float if column.type in numbers else object for name, column in inputs.columns.items()}
-        self._inputs = Collection(name="model_inputs", on_error=self._report)
-        self._outputs = Collection(name="model_outputs", on_error=self._report)
-        self._refused = Collection(name="refused", on_error=self._report)
+        self._inputs = Collection(name=INPUTS, on_error=self._report)
+        self._outputs = Collection(name=OUTPUTS, on_error=self._report)
+        self._refused = Collection(name=REFUSED, on_error=self._report)
 
     def served(self, request_id: str, columns: list[str], rows: list[list[Any]], outputs: dict[str, list[Any]]) -> None:
         """Keep an answered request."""
@@ -164,41 +166,60 @@ class Collected:
     others: dict[str, int]  # rows that other versions answered: version → count
 
 
-def load_events(folder: Path, days: int) -> Collected:
-    """What Azure ML's data collector kept of one deployment in the last `days` before the newest request.
+def load_deployed(folder: Path, days: int, inputs: Contract) -> Collected:
+    """What a deployment on Azure ML kept below `folder` in the last `days` before the newest request."""
+    import pandas as pd
 
-    Below `folder` are model_inputs and model_outputs, with JSON lines in the CloudEvents format; the two events of one
-    request have the same correlationid, and their `data` the same number of rows. Events whose data were too large for
-    the line (`datainblob`) are counted as unreadable.
+    events = (folder / INPUTS).is_dir()
+    found = _load_events(folder) if events else _load_tables(folder, set(inputs.columns))
+    if not len(found.requests):
+        return found
+    requests = found.requests.assign(request_time=pd.to_datetime(found.requests["request_time"], utc=True))
+    recent = requests["request_time"] > requests["request_time"].max() - pd.Timedelta(days=days)
+    return replace(found, requests=requests[recent].sort_values("request_time", kind="stable", ignore_index=True))
+
+
+def _load_events(folder: Path) -> Collected:
+    """What Azure ML's data collector kept: a folder per collection, with JSON lines in the CloudEvents format.
+
+    The events of one request have the same correlationid, and the `data` of its inputs and outputs the same number of
+    rows. Events whose data were too large for the line (`datainblob`) are counted as unreadable.
     """
     import pandas as pd
 
     unreadable = 0
     found: dict[str, dict[str, Any]] = {}
-    for side in ("model_inputs", "model_outputs"):
-        for path in sorted((folder / side).rglob("*.jsonl")):
+    for collection in (INPUTS, OUTPUTS, REFUSED):
+        for path in sorted((folder / collection).rglob("*.jsonl")):
             for line in path.read_bytes().splitlines():
                 try:
                     event = json.loads(line)
                     rows = [dict(row) for row in event["data"]]
-                    found.setdefault(event["correlationid"], {"time": event["time"]})[side] = rows
+                    found.setdefault(event["correlationid"], {"time": event["time"]})[collection] = rows
                 except (ValueError, KeyError, TypeError):
                     unreadable += 1
-    rows, outputs = [], dict[str, None]()
+    rows, refused = [], []
+    outputs: dict[str, None] = {}
     for number, request in found.items():
-        asked, answered = request.get("model_inputs", []), request.get("model_outputs", [])
+        asked, answered = request.get(INPUTS, []), request.get(OUTPUTS, [])
+        refused += [{"id": number, "time": request["time"], **one} for one in request.get(REFUSED, [])]
         if len(asked) != len(answered):
             unreadable += 1
             continue
         for given, answer in zip(asked, answered, strict=True):
             outputs.update(dict.fromkeys(answer))
             rows.append({"request_id": number, "request_time": request["time"], **given, **answer})
-    requests = pd.DataFrame(rows)
-    if len(requests):
-        requests["request_time"] = pd.to_datetime(requests["request_time"], format="ISO8601", utc=True)
-        recent = requests["request_time"] > requests["request_time"].max() - pd.Timedelta(days=days)
-        requests = requests[recent].sort_values("request_time", kind="stable", ignore_index=True)
-    return Collected(requests, list(outputs), [], unreadable, {})
+    return Collected(pd.DataFrame(rows), list(outputs), refused, unreadable, {})
+
+
+def _load_tables(folder: Path, inputs: set[str]) -> Collected:
+    """What batch jobs kept: Parquet files of inputs and answers, anywhere below `folder` in folders `collected`."""
+    import pandas as pd
+
+    tables = [pd.read_parquet(path) for path in sorted(folder.rglob(f"{TABLES}/*/*.parquet"))]
+    rows = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    outputs = [name for name in rows if name not in {*inputs, "request_time", "model_version"}]
+    return Collected(rows, outputs, [], 0, {})
 
 
 def load_collected(folder: Path, version: str) -> Collected:

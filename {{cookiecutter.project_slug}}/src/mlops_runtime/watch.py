@@ -11,7 +11,7 @@ from mlops_runtime.contract import Contract
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--collected", type=Path, required=True, help="folder of the deployment's data collector")
+    parser.add_argument("--collected", type=Path, required=True, help="folder of what the deployment has collected")
     parser.add_argument("--model", type=Path, required=True, help="MLflow model folder of the deployed model")
     parser.add_argument("--model-version", required=True, help="its version in the registry")
     parser.add_argument("--config", type=Path, required=True, help="config/shared.yml, for the thresholds")
@@ -26,7 +26,8 @@ def main() -> None:
     model = importlib.import_module(f"{package}.model").load(tracking.model_data(args.model))
     scenario: Any = importlib.import_module(f"{package}.monitor")
     version = tracking.Version(settings.project.name, args.model_version, {})
-    collected = collecting.load_events(args.collected, args.days)
+    inputs = Contract.load(tracking.model_data(args.model) / "inputs.yml")
+    collected = collecting.load_deployed(args.collected, args.days, inputs)
     watched = monitoring.watch(
         settings, Contract.load(args.contract), version, args.model, model, collected, args.labels
     )

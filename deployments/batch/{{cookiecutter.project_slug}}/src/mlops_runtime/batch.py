@@ -15,14 +15,13 @@ from uuid import uuid4
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # workers start this file by its path
 
-from mlops_runtime.collecting import MASK, VERSION
+from mlops_runtime.collecting import MASK, TABLES, VERSION
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PACKAGE, SHARE = "MLOPS_PACKAGE", "MLOPS_COLLECT_SHARE"
 OUTPUT = "AZUREML_BI_OUTPUT_PATH"  # set by Azure ML: the job's output folder
-FOLDER = "collected"
 TIME, MODEL = "request_time", "model_version"
 
 script: Any
@@ -54,6 +53,6 @@ def keep(answers: "pd.DataFrame", output: Path) -> None:
     kept = kept.drop(columns=[name for name in kept if name in masked])
     now = datetime.now(UTC)
     kept[TIME], kept[MODEL] = pd.Timestamp(now), os.environ.get(VERSION, "")
-    folder = output / FOLDER / f"{now:%Y-%m-%d}"
+    folder = output / TABLES / f"{now:%Y-%m-%d}"
     folder.mkdir(parents=True, exist_ok=True)
     kept.to_parquet(folder / f"{uuid4().hex}.parquet", index=False)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mlops_runtime.batch import FOLDER, TIME
+from mlops_runtime.batch import TIME
+from mlops_runtime.collecting import TABLES
 
 MLTABLE = """\
 $schema: https://azuremlschemas.azureedge.net/latest/MLTable.schema.json
@@ -23,7 +24,7 @@ def collect(folder: Path, start: datetime, end: datetime) -> pd.DataFrame:
     days = (f"{start:%Y-%m-%d}", f"{end:%Y-%m-%d}")
     found = [
         pd.read_parquet(file)
-        for file in sorted(folder.rglob(f"{FOLDER}/*/*.parquet"))
+        for file in sorted(folder.rglob(f"{TABLES}/*/*.parquet"))
         if days[0] <= file.parent.name <= days[1]
     ]
     if not found:

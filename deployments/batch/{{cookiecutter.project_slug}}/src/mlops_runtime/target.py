@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 VARIABLES = "settings.environment_variables"
 READY = "Succeeded"
+OUTPUTS = "azureml://datastores/workspaceblobstore/paths/azureml"  # where jobs write, unless who starts them says else
 
 
 class Deployment(release.Settings):
@@ -28,10 +29,16 @@ class Deployment(release.Settings):
 
 
 def deploy(settings: Config, version: str | None, *, dry_run: bool, take_over: bool) -> None:
-    """Make a model the default of the endpoint once it has scored a sample; the one before stays for `rollback`."""
-    from mlops_runtime.cloud import releases
+    """Make a model the default of the endpoint once it has scored a sample; the one before stays for `rollback`.
 
-    _bring(settings, releases.model_to_deploy(settings, version), dry_run=dry_run, take_over=take_over)
+    From then on what its jobs keep is looked at every day.
+    """
+    from mlops_runtime.cloud import releases, schedules
+
+    model = releases.model_to_deploy(settings, version)
+    _bring(settings, model, dry_run=dry_run, take_over=take_over)
+    if not dry_run:
+        schedules.watch(settings, cloud.workspace(settings), model, OUTPUTS)
 
 
 def _bring(settings: Config, model: Any, *, dry_run: bool = False, take_over: bool = False) -> str:
