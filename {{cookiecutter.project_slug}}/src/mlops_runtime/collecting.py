@@ -218,7 +218,7 @@ def _load_tables(folder: Path, inputs: set[str]) -> Collected:
 
     tables = [pd.read_parquet(path) for path in sorted(folder.rglob(f"{TABLES}/*/*.parquet"))]
     rows = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-    outputs = [name for name in rows if name not in {*inputs, "request_time", "model_version"}]
+    outputs = [str(name) for name in rows if name not in {*inputs, "request_time", "model_version"}]
     return Collected(rows, outputs, [], 0, {})
 
 
