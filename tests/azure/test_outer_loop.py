@@ -249,6 +249,9 @@ def test_stage_trains_again_and_tries(world: World) -> None:
     inputs = watch["properties"]["action"]["jobDefinition"]["inputs"]
     assert inputs["collected"]["uri"].endswith("/modelDataCollector/taxi-fares-prod/blue")
     assert inputs["model"]["uri"].startswith("azureml://registries/")
+    assert inputs["labels"]["uri"].startswith("azureml://datastores/production/"), "performance needs the truth"
+    step = watch["properties"]["action"]["jobDefinition"]["jobs"]["watch"]
+    assert step["inputs"]["labels"]["value"] == "${{parent.inputs.labels}}"
     monitor = world.cloud.get("prod", "/schedules/taxi-fares-monitor")
     assert monitor
     signals = monitor["properties"]["action"]["monitorDefinition"]["signals"]

@@ -80,6 +80,10 @@ def overrides(
         changed[f"jobs.{step}.component"] = assets.component(file.parent / job["component"])
         for name, value in variables.items():
             changed[f"jobs.{step}.environment_variables.{name}"] = value
+        for name, given in read_yaml(file.parent / job["component"])["inputs"].items():
+            if given.get("optional") and name not in declared and name in settings.data:
+                changed[f"inputs.{name}.type"], changed[f"inputs.{name}.path"] = given["type"], settings.data[name]
+                changed[f"jobs.{step}.inputs.{name}"] = "${{parent.inputs." + name + "}}"
         changed |= dict(_step_compute(settings, step))
     return changed
 
