@@ -57,9 +57,7 @@ def candidate(world: World, version: str, environment: str = "dev", **tags: str)
     world.model(version, **{**LINEAGE, "git_commit": git(world.root, "rev-parse", "HEAD"), **tags})
 
 
-def plan(
-    world: World, gates: list[Json] | None = GOOD, parent: str = "", version: str = "7", **script: object
-) -> None:
+def plan(world: World, gates: list[Json] | None = GOOD, parent: str = "", version: str = "7", **script: object) -> None:
     """The next jobs go like this; the evaluate step tracks these gates, the register step a version with a parent."""
 
     def then(job: Json) -> None:
