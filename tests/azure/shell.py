@@ -19,6 +19,7 @@ from pathlib import Path
 SERVER = r"""
 import inspect, json, os, signal, sys, traceback
 import azure.ai.ml, azure.ai.ml.entities, azure.identity, azure.storage.blob, pandas, psutil, pydantic, requests
+import azureml.mlflow, mlflow, scipy.stats
 
 inspect.stack = lambda *_: []  # half of the time: the SDK looks where it was called to decide on a warning
 

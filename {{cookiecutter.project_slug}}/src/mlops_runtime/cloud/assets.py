@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlops_runtime import cloud
 from mlops_runtime.cloud.errors import explained
 from mlops_runtime.config import read_yaml
 
@@ -95,7 +96,8 @@ class Assets:
                 operations.get(name, version=version)
             except ResourceNotFoundError:
                 changed = [{key: value} for key, value in {"version": version, **overrides}.items()]
-                operations.create_or_update(getattr(ml, f"load_{kind}")(file, params_override=changed))
+                with cloud.hushed():
+                    operations.create_or_update(getattr(ml, f"load_{kind}")(file, params_override=changed))
                 print(f"Registered {kind} {name} {version}.")
         self._known[file] = found
         return found

@@ -119,7 +119,7 @@ def submit(
     client: "MLClient", file: Path, changed: dict[str, Scalar], tags: dict[str, str], name: str | None = None
 ) -> "PipelineJob":
     """Send the pipeline with what is overridden, as the job `name` or as one with a name that the service gives."""
-    with explained(f"To submit {file.name}"):
+    with explained(f"To submit {file.name}"), cloud.hushed():
         job: PipelineJob = cloud.load(file, changed)
         job.name = name
         job.tags = {**(job.tags or {}), **tags}
