@@ -44,7 +44,8 @@ EVERYWHERE = [
     *(f"mlops/azureml/train/{name}.yml" for name in ("pipeline", "prepare", "train", "evaluate", "register")),
     *(f"mlops/azureml/monitor/{name}.yml" for name in ("pipeline", "schedule", "watch")),
 ]
-OF_SCENARIO = {"classical": {"mlops/azureml/train/schedule.yml"}, "cv": {"mlops/azureml/stage/pipeline.yml"}}
+SPARK = {"mlops/azureml/train/prepare-spark.yml", *(f"mlops/azureml/environments/{n}.yml" for n in ("spark", "spark-conda"))}
+OF_SCENARIO = {"classical": {"mlops/azureml/train/schedule.yml", *SPARK}, "cv": {"mlops/azureml/stage/pipeline.yml"}}
 
 
 @pytest.mark.parametrize("task", task_ids)

@@ -50,8 +50,8 @@ def overrides(
 
 
 def compute(name: str) -> str:
-    """A compute as YAML names it: a cluster, or serverless."""
-    return name if name == "serverless" else f"azureml:{name}"
+    """A compute as YAML names it: a cluster, an attached pool, or serverless."""
+    return f"azureml:{name}"
 
 
 def _place(chosen: StepCompute) -> dict[str, Any]:
