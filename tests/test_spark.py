@@ -114,7 +114,8 @@ spoilt("twice", lambda frame: pd.concat([frame, frame.head(2)]), "column flight_
 spoilt("few", lambda frame: frame.head(20), "has 20 rows; the contract flights asks for 500")
 spoilt("column", lambda frame: frame.drop(columns="dest"), "lacks the column dest; it has flight_id")
 spoilt("nobody", lambda frame: frame.assign(carrier=None), "column carrier: must not be null")
-check("type", refused(spark.load, session, parts("type", frame.assign(distance="far"), 1), contract), "distance", "type")
+far = parts("type", frame.assign(distance="far"), 1)
+check("type", refused(spark.load, session, far, contract), "distance", "wrong type")
 (scratch / "kinds").mkdir()
 (scratch / "kinds/readme.txt").write_text("x")
 check("kinds", refused(spark.load, session, str(scratch / "kinds"), contract), "it has .txt")
@@ -199,7 +200,7 @@ def test_component_stands_in_for_the_step(baked: Callable[[str], Path], task: st
     )
     for ports in ("inputs", "outputs"):
         assert list(own[ports]) == list(other[ports])
-    modes = {port.get("mode") for ports in ("inputs", "outputs") for port in other[ports].values() if "uri" in port["type"]}
-    assert modes == {"direct"}, "Spark mounts nothing"
+        places = [port for port in other[ports].values() if port["type"].startswith("uri_")]
+        assert {port.get("mode") for port in places} == {"direct"}, "Spark mounts nothing"
     words = own["command"].split()[3:]
     assert other["args"].split() == words, "one command line"

@@ -44,7 +44,9 @@ EVERYWHERE = [
     *(f"mlops/azureml/train/{name}.yml" for name in ("pipeline", "prepare", "train", "evaluate", "register")),
     *(f"mlops/azureml/monitor/{name}.yml" for name in ("pipeline", "schedule", "watch")),
 ]
-SPARK = {"mlops/azureml/train/prepare-spark.yml", *(f"mlops/azureml/environments/{n}.yml" for n in ("spark", "spark-conda"))}
+SPARK = {
+    f"mlops/azureml/{name}.yml" for name in ("train/prepare-spark", "environments/spark", "environments/spark-conda")
+}
 OF_SCENARIO = {"classical": {"mlops/azureml/train/schedule.yml", *SPARK}, "cv": {"mlops/azureml/stage/pipeline.yml"}}
 
 

@@ -98,9 +98,7 @@ def test_spark_then_sweep(deployed: Callable[..., Path], cloud: Cloud, shell: Sh
 
 
 @pytest.mark.parametrize("task", ["image-classification", "text-classification"])
-def test_distributed(
-    deployed: Callable[..., Path], cloud: Cloud, shell: Shell, tmp_path: Path, task: str
-) -> None:
+def test_distributed(deployed: Callable[..., Path], cloud: Cloud, shell: Shell, tmp_path: Path, task: str) -> None:
     world = begin(task, deployed, cloud, shell, tmp_path)
     world.cloud.arm.add_compute(world.workspace, "gpu-cluster")
     configure(world.root, {"train": GPU})
@@ -133,9 +131,7 @@ FAULTS: dict[str, tuple[Json, str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_check_asks_the_sdk(
-    deployed: Callable[..., Path], shell: Shell, tmp_path: Path, fault: str
-) -> None:
+def test_check_asks_the_sdk(deployed: Callable[..., Path], shell: Shell, tmp_path: Path, fault: str) -> None:
     steps, said = FAULTS[fault]
     root = copy(deployed("classification", "online"), tmp_path / "project")
     configure(root, steps, data=LAKE)

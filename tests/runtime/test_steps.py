@@ -37,6 +37,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "data": ({"train": {"sweep": sweep(train_data={})}}, r"search_space\.train_data: the step has no such setting"),
     "metric": ({"train": {"sweep": sweep("accuracy_of_mine")}}, r"primary_metric: nothing in src/taxi_fares logs"),
     "both": ({"train": {"sweep": sweep(), "processes_per_instance": 2}}, "remove it"),
+    "alone": ({"train": {"processes_per_instance": 2}}, "reads WORLD_SIZE: each process would do the whole work"),
     "no file": ({"prepare": {"component": "spark.yml"}}, r"compute\.steps\.prepare\.component: .*does not exist"),
     "no stand-in": ({"prepare": {"component": "train.yml"}}, r"its inputs must be those of prepare\.yml; .*raw_data"),
     "no machine": ({"prepare": {"component": "prepare-spark.yml"}}, "Spark needs an instance_type"),

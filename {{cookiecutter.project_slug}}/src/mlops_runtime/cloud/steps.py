@@ -45,6 +45,11 @@ def overrides(
             for key, value in _place(chosen).items():
                 yield f"jobs.{step}.{key}", value
             if chosen.processes_per_instance:
+                if not _named(settings, "WORLD_SIZE"):
+                    raise Problem(
+                        f"{where}.processes_per_instance: nothing in src/{settings.project.package} reads WORLD_SIZE: "
+                        "each process would do the whole work by itself; remove it."
+                    )
                 yield f"jobs.{step}.distribution.type", "pytorch"
                 yield f"jobs.{step}.distribution.process_count_per_instance", chosen.processes_per_instance
 
@@ -114,13 +119,18 @@ def _require_sweep(settings: Config, chosen: StepCompute, said: dict[str, Any], 
                 f"{where}.sweep.search_space.{name}: the step has no such setting; it has {', '.join(literal)}."
             )
     metric = chosen.sweep.objective.primary_metric
-    package = settings.root / "src" / settings.project.package
-    texts = (path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
-    if not any(f"{quote}{metric}{quote}" in text for text in texts for quote in "\"'"):
+    if not _named(settings, metric):
         raise Problem(
-            f"{where}.sweep.objective.primary_metric: nothing in src/{package.name} logs {metric!r}: "
+            f"{where}.sweep.objective.primary_metric: nothing in src/{settings.project.package} logs {metric!r}: "
             "take the name of a metric that the step logs with mlflow.log_metric."
         )
+
+
+def _named(settings: Config, name: str) -> bool:
+    """Whether the team's code has this text anywhere: as far as can be known without running it."""
+    files = (settings.root / "src" / settings.project.package).rglob("*.py")
+    texts = (path.read_text(encoding="utf-8") for path in files)
+    return any(f"{quote}{name}{quote}" in text for text in texts for quote in "\"'")
 
 
 def _sweep(job: dict[str, Any], reference: str, chosen: StepCompute) -> Any:

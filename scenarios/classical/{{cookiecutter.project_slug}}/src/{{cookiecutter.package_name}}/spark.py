@@ -152,7 +152,7 @@ def finish(parts: dict[str, tuple[DataFrame, str]], contract: Contract, version:
 def save(frame: DataFrame, contract: Contract, version: str, place: str) -> int:
     """Write the rows as they are ordered, with their contract and version, as `data.Table.save` does; how many rows."""
     frame.write.mode("overwrite").parquet(f"{place}/data.parquet")
-    rows = frame.count()
+    rows = int(frame.count())
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch, "contract.yml")
         contract.save(file)

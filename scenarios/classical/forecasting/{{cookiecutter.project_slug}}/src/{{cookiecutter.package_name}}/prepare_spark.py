@@ -8,10 +8,11 @@ import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
+from mlops_runtime.contract import Contract
+
 from {{ cookiecutter.package_name }} import data, spark
 from {{ cookiecutter.package_name }}.data import AIRPORT, DATE
 from {{ cookiecutter.package_name }}.prepare import arguments
-from mlops_runtime.contract import Contract
 
 DAY = 24 * 60 * 60 * 1_000_000  # microseconds
 

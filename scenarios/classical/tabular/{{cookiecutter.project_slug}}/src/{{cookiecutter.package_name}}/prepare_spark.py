@@ -7,17 +7,18 @@ module, so that the imports name the package.
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as sql
 
-from {{ cookiecutter.package_name }} import data, spark
-from {{ cookiecutter.package_name }}.prepare import arguments
 from mlops_runtime.contract import Contract
 from mlops_runtime.errors import Problem
+
+from {{ cookiecutter.package_name }} import data, spark
+from {{ cookiecutter.package_name }}.prepare import arguments
 
 
 def split(frame: DataFrame, contract: Contract, test_fraction: float) -> tuple[DataFrame, DataFrame]:
     """What `data.split` does, with the same moment between both parts. Rows of one moment are ordered by their id."""
     time = data.time_column(contract)
     if time is None:
-        raise Problem(f"The contract {contract.name} has no column with the role time, by which Spark could order rows.")
+        raise Problem(f"The contract {contract.name} has no column with the role time: Spark needs one to order rows.")
     moment = sql.unix_micros(time)
     rows = frame.count()
     counted = frame.groupBy(moment.alias("moment")).count()
