@@ -63,16 +63,18 @@ def backward(
 
     `loss` is a mean over what counts; `counts` (rows,) says how much that is in each row.
     """
+    rank, processes = place()
+    if processes == 1:
+        loss(dict(batch)).backward()
+        return
     from torch import distributed
 
-    rank, processes = place()
     share = counts[rank::processes].sum() / counts.sum()
     if share > 0:
         (loss({name: part[rank::processes] for name, part in batch.items()}) * share).backward()
-    if processes > 1:
-        for weight in network.parameters():
-            weight.grad = weight.new_zeros(weight.shape) if weight.grad is None else weight.grad
-            distributed.all_reduce(weight.grad)
+    for weight in network.parameters():
+        weight.grad = weight.new_zeros(weight.shape) if weight.grad is None else weight.grad
+        distributed.all_reduce(weight.grad)
 
 
 def agreed(value: float) -> float:
