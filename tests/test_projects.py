@@ -366,10 +366,8 @@ BATCH = """
 import csv, io, os, sys
 from pathlib import Path
 
-import pandas as pd
-
 scratch, model = Path(sys.argv[1]), Path(sys.argv[2])
-os.environ |= {"AZUREML_MODEL_DIR": str(model), "AZUREML_BI_OUTPUT_PATH": str(scratch), "MLOPS_PACKAGE": "taxi_fares"}
+os.environ |= {"AZUREML_MODEL_DIR": str(model), "MLOPS_PACKAGE": "taxi_fares", "MLOPS_MODEL_VERSION": "1"}
 from mlops_runtime import batch, serving, target
 
 batch.init()
@@ -379,8 +377,9 @@ for file in files:
 answers = batch.run([str(file) for file in files])
 rows = list(csv.reader(io.StringIO(answers.to_csv(header=False, index=False))))
 assert len(rows) == len(answers) and {len(row) for row in rows} == {len(answers.columns)}
-(kept,) = scratch.rglob("collected/*/*.parquet")
-assert len(pd.read_parquet(kept)) == len(answers) > 0
+os.environ["AZUREML_BI_OUTPUT_PATH"] = str(scratch)
+answers = batch.run([str(file) for file in Path("data").glob("*-new.*")])
+assert len(list((scratch / "collected").rglob("*.parquet"))) == 1
 """
 LIVE = """
 import sys
@@ -407,7 +406,15 @@ def test_scoring_scripts_of_all_targets(
     port: int,
     tmp_path: Path,
 ) -> None:
-    """With the real model: what batch workers run, and how `mlops deploy` tries a live deployment."""
+    """With the real model: what batch workers run and how it is watched, and how a live deployment is tried."""
     model = next((used(task) / ".mlops/artifacts").rglob("MLmodel")).parent
-    installed.run("-c", BATCH, tmp_path, model, cwd=deployed(task, "batch"))
+    project = shutil.copytree(deployed(task, "batch"), tmp_path / "project")
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    installed.run("-c", BATCH, kept, model, cwd=project)
+    values = {"collected": kept, "model": model, "model_version": "1"}
+    given = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
+    installed.mlops("run", "--pipeline", "mlops/azureml/monitor/pipeline.yml", *given, cwd=project)
+    (found,) = project.glob(".mlops/steps/watch/*/outputs/findings/metrics.json")
+    assert json.loads(found.read_text(encoding="utf-8"))["action"] != "none"
     installed.run("-c", LIVE, tmp_path, model, port, cwd=deployed(task, "kubernetes"))

@@ -48,6 +48,7 @@ SPARK = {
     f"mlops/azureml/{name}.yml" for name in ("train/prepare-spark", "environments/spark", "environments/spark-conda")
 }
 OF_SCENARIO = {"classical": {"mlops/azureml/train/schedule.yml", *SPARK}, "cv": {"mlops/azureml/stage/pipeline.yml"}}
+OF_TASK = {task: {"mlops/azureml/monitor/monitor.yml"} for task in ("classification", "regression")}
 
 
 @pytest.mark.parametrize("task", task_ids)
@@ -57,7 +58,7 @@ def test_files(baked: Baked, task: str) -> None:
     outside_code = {name for name in names if not name.startswith(("src/", "tests/"))} - {".cruft.json"}
     facts = BY_NAME[task]
     data = [*(f"data/{name}" for name in facts.data), f"mlops/azureml/data/{facts.asset}.yml"]
-    assert outside_code == {*EVERYWHERE, *data, *OF_SCENARIO.get(facts.scenario, ())}
+    assert outside_code == {*EVERYWHERE, *data, *OF_SCENARIO.get(facts.scenario, ()), *OF_TASK.get(task, ())}
     top = {name.split("/")[1] for name in names if name.startswith("src/")}
     assert top == {".amlignore", "taxi_fares", "mlops_runtime"}
 

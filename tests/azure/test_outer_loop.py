@@ -12,6 +12,7 @@ from .cloud import Cloud
 from .faults import Fault
 from .jobs import JobScript
 from .shell import Shell
+from .test_batch import RIGHT, SCRIPT
 from .wire import Json
 from .world import World, copy
 
@@ -31,14 +32,21 @@ def world(deployed: Callable[..., Path], cloud: Cloud, shell: Shell, tmp_path: P
     return begin("classification", deployed, cloud, shell, tmp_path)
 
 
-def begin(task: str, deployed: Callable[..., Path], cloud: Cloud, shell: Shell, folder: Path) -> World:
-    """A committed project without any model yet, whose deployment in staging will answer as it should."""
-    one = World(copy(deployed(task, "online"), folder / "project"), cloud, shell)
+def begin(
+    task: str, deployed: Callable[..., Path], cloud: Cloud, shell: Shell, folder: Path, target: str = "online"
+) -> World:
+    """A committed project without any model yet, whose deployments in staging and prod will answer as they should."""
+    one = World(copy(deployed(task, target), folder / "project"), cloud, shell)
+    if target == "batch":
+        (one.root / "src/taxi_fares/score.py").write_text(SCRIPT, encoding="utf-8")
     git(one.root, "init", "--quiet")
     git(one.root, "add", ".")
     git(one.root, "commit", "--quiet", "--message", "First")
-    one.use("staging")
-    one.behave("blue")
+    for environment in ("staging", "prod"):
+        one.use(environment)
+        one.behave("blue")
+        one.behave("green")
+        cloud.jobs.plan(JobScript(outputs={"score": {"predictions.csv": RIGHT}}), one.endpoint)
     one.use("dev")
     return one
 
@@ -49,7 +57,7 @@ def candidate(world: World, version: str, environment: str = "dev", **tags: str)
     world.model(version, **{**LINEAGE, "git_commit": git(world.root, "rev-parse", "HEAD"), **tags})
 
 
-def plan(world: World, gates: list[Json] | None = GOOD, parent: str = "", **script: object) -> None:
+def plan(world: World, gates: list[Json] | None = GOOD, parent: str = "", version: str = "7", **script: object) -> None:
     """The next jobs go like this; the evaluate step tracks these gates, the register step a version with a parent."""
 
     def then(job: Json) -> None:
@@ -59,9 +67,9 @@ def plan(world: World, gates: list[Json] | None = GOOD, parent: str = "", **scri
         verdict = json.dumps({"passed": all(gate["passed"] for gate in gates or []), "gates": gates}).encode()
         world.cloud.storage.write(scope.account, "azureml", {f"{run.folder}/evaluation/verdict.json": verdict})
         if parent:
-            candidate(world, "7", "staging", parent=parent)
+            candidate(world, version, "staging", parent=parent)
 
-    world.cloud.jobs.plan(JobScript(then=then, **script))  # type: ignore[arg-type]
+    world.cloud.jobs.plan(JobScript(then=then, **script), "stage-|^train$")  # type: ignore[arg-type]
 
 
 def registered(world: World) -> dict[str, str]:
@@ -239,6 +247,9 @@ def test_stage_trains_again_and_tries(world: World) -> None:
     inputs = watch["properties"]["action"]["jobDefinition"]["inputs"]
     assert inputs["collected"]["uri"].endswith("/modelDataCollector/taxi-fares-prod/blue")
     assert inputs["model"]["uri"].startswith("azureml://registries/")
+    assert inputs["labels"]["uri"].startswith("azureml://datastores/production/"), "performance needs the truth"
+    step = watch["properties"]["action"]["jobDefinition"]["jobs"]["watch"]
+    assert step["inputs"]["labels"]["value"] == "${{parent.inputs.labels}}"
     monitor = world.cloud.get("prod", "/schedules/taxi-fares-monitor")
     assert monitor
     signals = monitor["properties"]["action"]["monitorDefinition"]["signals"]
@@ -348,15 +359,9 @@ def test_the_register_step_on_azure(world: World) -> None:
     assert "were not committed" in refused.said
 
 
-def test_what_was_found_in_production(world: World) -> None:
-    """`mlops monitor --env`: the newest look that has completed says what to do."""
-    world.model("1")
-    world.behave("blue")
-    assert world.deploy().code == 0
-    early = world.mlops("monitor", "--env", "dev")
-    assert early.code == 2
-    assert "Nobody has looked yet" in early.said
-
+def looked(world: World, environment: str) -> None:
+    """The scheduled look at what is deployed runs, and finds that it should be trained again."""
+    world.use(environment)
     signal = {"value": 0.4, "threshold": 0.25, "action": "retrain", "status": "fired", "found": "x moved", "advice": ""}
     record = {"model": "taxi-fares", "version": "1", "rows": 300, "data": "collected requests", "action": "retrain"}
 
@@ -369,12 +374,25 @@ def test_what_was_found_in_production(world: World) -> None:
         names = {f"{run.folder}/findings/{name}": content for name, content in files.items()}
         world.cloud.storage.write(world.workspace.account, "azureml", names)
 
-    world.cloud.jobs.plan(JobScript(then=found))
+    world.cloud.jobs.plan(JobScript(then=found), "taxi-fares-watch")
     run = "from azure.ai.ml import MLClient; from azure.identity import DefaultAzureCredential as C; "
     scope = world.workspace
-    run += f"client = MLClient(C(), {scope.subscription!r}, {scope.group!r}, 'dev'); "
+    run += f"client = MLClient(C(), {scope.subscription!r}, {scope.group!r}, {environment!r}); "
     run += "client.jobs.get(client.schedules.trigger('taxi-fares-watch').job_name)"
-    assert world.shell.run("python", run, cwd=world.root, **world.environment).code == 0
+    done = world.shell.run("python", run, cwd=world.root, **world.environment)
+    assert done.code == 0, done.said
+
+
+def test_what_was_found_in_production(world: World) -> None:
+    """`mlops monitor --env`: the newest look that has completed says what to do."""
+    world.model("1")
+    world.behave("blue")
+    assert world.deploy().code == 0
+    early = world.mlops("monitor", "--env", "dev")
+    assert early.code == 2
+    assert "Nobody has looked yet" in early.said
+
+    looked(world, "dev")
     done = world.mlops("monitor", "--env", "dev")
     assert done.code == 1, done.said
     assert "FIRED  data_drift: 0.4, above the threshold 0.25" in done.said

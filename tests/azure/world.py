@@ -29,7 +29,8 @@ def configure(root: Path, cloud: Cloud) -> None:
         text = re.sub(r"workspace: (mlw-.*)", f"workspace: {scope.name}", text)
         text = re.sub(r"name: mlr-.*", f"name: {scope.name}", text)
         text = text.replace("minutes: 10", "minutes: 0").replace("requests: 60", "requests: 4")
-        file.write_text(text.replace("seconds: 60", "seconds: 0.5"), encoding="utf-8")
+        text = text.replace("seconds: 60", "seconds: 0.5").replace("rows: 10000", "rows: 2")
+        file.write_text(text, encoding="utf-8")
 
 
 @dataclass

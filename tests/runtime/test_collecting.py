@@ -130,7 +130,7 @@ def test_what_azure_collects_is_read(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr.decode()
 
     contract = Contract.model_validate({"name": "people", "columns": COLUMNS})
-    found = collecting.load_deployed(tmp_path / "collected", 7, contract)
+    found = collecting.load_deployed(tmp_path / "collected", 7, contract, "7")
     rows = found.requests.sort_values("age")[["request_id", "age", "mail", "prediction"]]
     assert rows.astype(object).where(rows.notna(), None).to_numpy().tolist() == [
         ["first", 30.0, "a", 1],
@@ -156,20 +156,21 @@ def test_events_that_do_not_fit_are_counted(tmp_path: Path) -> None:
     write(collecting.INPUTS, "alone", [{"age": 1}])
     (tmp_path / collecting.INPUTS / "cut.jsonl").write_text("{cut\n")
     contract = Contract.model_validate({"name": "people", "columns": COLUMNS})
-    found = collecting.load_deployed(tmp_path, 7, contract)
+    found = collecting.load_deployed(tmp_path, 7, contract, "7")
     assert found.requests["request_id"].tolist() == ["new"]
     assert found.unreadable == 3
-    assert len(collecting.load_deployed(tmp_path, 30, contract).requests) == 2
-    assert collecting.load_deployed(tmp_path / "nothing", 7, contract).requests.empty
+    assert len(collecting.load_deployed(tmp_path, 30, contract, "7").requests) == 2
+    assert collecting.load_deployed(tmp_path / "nothing", 7, contract, "7").requests.empty
 
 
 def test_what_batch_jobs_kept_is_read(tmp_path: Path) -> None:
-    for job, age in (("a", 30), ("b", 40)):
+    for job, age, version in (("a", 30, "7"), ("b", 40, "7"), ("c", 50, "6")):
         folder = tmp_path / job / "score" / collecting.TABLES / "2024-01-09"
         folder.mkdir(parents=True)
         rows = {"age": [age], "prediction": [1], "request_time": [datetime(2024, 1, 9, tzinfo=UTC)]}
-        pd.DataFrame({**rows, "model_version": ["7"]}).to_parquet(folder / "x.parquet")
+        pd.DataFrame({**rows, "model_version": [version]}).to_parquet(folder / "x.parquet")
     contract = Contract.model_validate({"name": "people", "columns": COLUMNS})
-    found = collecting.load_deployed(tmp_path, 7, contract)
+    found = collecting.load_deployed(tmp_path, 7, contract, "7")
     assert found.requests["age"].tolist() == [30, 40]
     assert found.outputs == ["prediction"]
+    assert found.others == {"6": 1}

@@ -166,12 +166,15 @@ class Collected:
     others: dict[str, int]  # rows that other versions answered: version → count
 
 
-def load_deployed(folder: Path, days: int, inputs: Contract) -> Collected:
-    """What a deployment on Azure ML kept below `folder` in the last `days` before the newest request."""
+def load_deployed(folder: Path, days: int, inputs: Contract, version: str) -> Collected:
+    """What a deployment on Azure ML kept below `folder` in the last `days` before the newest request.
+
+    Of batch jobs only what this version answered: a live deployment has a folder of its own.
+    """
     import pandas as pd
 
     events = (folder / INPUTS).is_dir()
-    found = _load_events(folder) if events else _load_tables(folder, set(inputs.columns))
+    found = _load_events(folder) if events else _load_tables(folder, set(inputs.columns), version)
     if not len(found.requests):
         return found
     requests = found.requests.assign(request_time=pd.to_datetime(found.requests["request_time"], utc=True))
@@ -212,14 +215,18 @@ def _load_events(folder: Path) -> Collected:
     return Collected(pd.DataFrame(rows), list(outputs), refused, unreadable, {})
 
 
-def _load_tables(folder: Path, inputs: set[str]) -> Collected:
+def _load_tables(folder: Path, inputs: set[str], version: str) -> Collected:
     """What batch jobs kept: Parquet files of inputs and answers, anywhere below `folder` in folders `collected`."""
     import pandas as pd
 
     tables = [pd.read_parquet(path) for path in sorted(folder.rglob(f"{TABLES}/*/*.parquet"))]
-    rows = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    if not tables:
+        return Collected(pd.DataFrame(), [], [], 0, {})
+    rows = pd.concat(tables, ignore_index=True)
+    own = rows["model_version"] == version
+    others = {str(name): int(count) for name, count in rows.loc[~own, "model_version"].value_counts().items()}
     outputs = [str(name) for name in rows if name not in {*inputs, "request_time", "model_version"}]
-    return Collected(rows, outputs, [], 0, {})
+    return Collected(rows[own].reset_index(drop=True), outputs, [], 0, others)
 
 
 def load_collected(folder: Path, version: str) -> Collected:

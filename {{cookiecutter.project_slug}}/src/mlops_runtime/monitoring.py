@@ -132,7 +132,7 @@ def watch(
     reference = as_contract(pd.read_parquet(folder / "evaluation" / "reference.parquet"), contract)
     inputs = Contract.load(tracking.model_data(folder) / "inputs.yml")
     if isinstance(data, Collected):
-        current, outputs = data.requests, data.outputs
+        current, outputs = data.requests, [name for name in data.outputs if name not in contract.columns]
         source, refused = "collected requests", len(data.refused)
         time: str | None = "request_time"
         hint = f"; other versions answered {data.others}" if data.others else ""

@@ -27,7 +27,7 @@ def main() -> None:
     scenario: Any = importlib.import_module(f"{package}.monitor")
     version = tracking.Version(settings.project.name, args.model_version, {})
     inputs = Contract.load(tracking.model_data(args.model) / "inputs.yml")
-    collected = collecting.load_deployed(args.collected, args.days, inputs)
+    collected = collecting.load_deployed(args.collected, args.days, inputs, args.model_version)
     watched = monitoring.watch(
         settings, Contract.load(args.contract), version, args.model, model, collected, args.labels
     )

@@ -76,8 +76,12 @@ def overrides(
     for step in sorted(settings.compute.steps.keys() - known):
         where = f"config/{settings.environment}.yml: compute.steps.{step}"
         raise Problem(f"{where}: no pipeline has such a step; their steps are {', '.join(sorted(known))}.")
-    for step in content["jobs"]:
+    for step, job in content["jobs"].items():
         changed |= dict(steps.overrides(settings, file, step, assets, variables, remote))
+        for name, given in read_yaml(file.parent / job["component"])["inputs"].items():
+            if given.get("optional") and name not in declared and name in settings.data:
+                changed[f"inputs.{name}.type"], changed[f"inputs.{name}.path"] = given["type"], settings.data[name]
+                changed[f"jobs.{step}.inputs.{name}"] = "${{parent.inputs." + name + "}}"
     return changed
 
 

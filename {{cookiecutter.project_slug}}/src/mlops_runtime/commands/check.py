@@ -69,9 +69,11 @@ def _pipeline(root: Path) -> Iterator[str]:
             yield f"config/shared.yml: training.{name} is missing; {TRAINING.as_posix()} has {value!r}."
         elif name in shared and value != shared[name]:
             yield f"{TRAINING.as_posix()}: inputs.{name} is {value!r}; config/shared.yml has {shared[name]!r}."
+    contents = [config.read_yaml(path) for path in sorted((root / "mlops" / "azureml").rglob("*.yml"))]
+    known = {name for content in contents if isinstance(content, dict) for name in content.get("inputs", {})}
     for environment in config.ENVIRONMENTS:
-        for name in config.load(environment, root).data.keys() - written.keys():
-            yield f"config/{environment}.yml: data.{name}: {TRAINING.as_posix()} has no such input."
+        for name in sorted(config.load(environment, root).data.keys() - known):
+            yield f"config/{environment}.yml: data.{name}: no pipeline under mlops/azureml has such an input."
 
 
 def _azureml(root: Path) -> Iterator[str]:

@@ -36,19 +36,22 @@ def init() -> None:
 
 def run(mini_batch: list[str]) -> "pd.DataFrame":
     """The predictions for some files."""
+    tables: list[pd.DataFrame] = []
+    if hasattr(script.service, "scored"):  # it knows more of its input than it answers
+        script.service.scored = tables.append
     answers: pd.DataFrame = script.run(mini_batch)
     output = os.environ.get(OUTPUT)
     if output and random.random() < float(os.environ.get(SHARE, "1")):
-        keep(answers, Path(output))
+        keep(tables[0] if tables else answers, Path(output))
     return answers
 
 
-def keep(answers: "pd.DataFrame", output: Path) -> None:
-    """Write the answers below `output` as they may be kept."""
+def keep(table: "pd.DataFrame", output: Path) -> None:
+    """Write a table of inputs and predictions below `output`, as it may be kept."""
     import pandas as pd
 
-    clean = getattr(getattr(script, "service", None), "keep", None)
-    kept = pd.DataFrame(clean(answers.to_dict("list"))) if clean else answers.copy()
+    clean = getattr(script.service, "keep", None)
+    kept = pd.DataFrame(clean(table.to_dict("list"))) if clean else table.copy()
     masked = {name.strip() for name in os.environ.get(MASK, "").split(",")}
     kept = kept.drop(columns=[name for name in kept if name in masked])
     now = datetime.now(UTC)

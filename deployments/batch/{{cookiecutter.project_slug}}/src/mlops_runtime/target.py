@@ -6,12 +6,15 @@ import importlib
 import io
 import os
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from mlops_runtime import cloud, release, serving
-from mlops_runtime.config import Config
+from mlops_runtime.config import Config, Section
 from mlops_runtime.contract import Contract
 from mlops_runtime.errors import Problem, Refusal
 from mlops_runtime.gates import Gate
@@ -19,13 +22,23 @@ from mlops_runtime.gates import Gate
 if TYPE_CHECKING:
     import pandas as pd
 
+FILES = 20  # that a load is spread over
 VARIABLES = "settings.environment_variables"
 READY = "Succeeded"
 OUTPUTS = "azureml://datastores/workspaceblobstore/paths/azureml"  # where jobs write, unless who starts them says else
 
 
+class Objective(Section):
+    """What a deployment must stand under load before it may go to production."""
+
+    rows: int = Field(ge=1)  # scored at once, the model's example over and over
+    minutes: float = Field(gt=0)  # within which their predictions must be there, waiting for machines included
+
+
 class Deployment(release.Settings):
     """What is under deployment: in config."""
+
+    objective: Objective
 
 
 def deploy(settings: Config, version: str | None, *, dry_run: bool, take_over: bool) -> None:
@@ -101,11 +114,17 @@ def sample(rows: list[dict[str, Any]], inputs: Contract) -> "pd.DataFrame":
     return table
 
 
-def _try(batch: Any, package: str, name: str, model: Path, folder: Path) -> None:
-    """Let a deployment score the model's example; Refusal unless it answers as the script does on this machine."""
+def _script(package: str, model: Path) -> Any:
+    """The project's scoring script with this model."""
     os.environ[serving.MODEL_DIR] = str(model)
     script = importlib.import_module(f"{package}.score")
     script.init()
+    return script
+
+
+def _try(batch: Any, package: str, name: str, model: Path, folder: Path) -> None:
+    """Let a deployment score the model's example; Refusal unless it answers as the script does on this machine."""
+    script = _script(package, model)
     folder.mkdir()
     file = folder / "sample.parquet"
     sample(serving.example_rows(model), script.service.inputs).to_parquet(file, index=False)
@@ -136,9 +155,43 @@ def rollback(settings: Config, *, dry_run: bool, take_over: bool) -> None:
 
 
 def trial(settings: Config, model: Any) -> dict[str, Sequence[Gate]]:
-    """Deploy a candidate in staging: the checks of staging."""
+    """Deploy a candidate in staging and put it under load: the checks of staging."""
     try:
         name = _bring(settings, model)
     except Refusal as refusal:
-        return {"test deployment": [Gate("deploy", False, None, 0.0, str(refusal))]}
-    return {"test deployment": [Gate("deploy", True, None, 0.0, f"{name} scored the sample")]}
+        return {"test deployment": [Gate("deploy", False, None, 0.0, str(refusal))], "load": []}
+    return {
+        "test deployment": [Gate("deploy", True, None, 0.0, f"{name} scored the sample")],
+        "load": _load(settings, model, name),
+    }
+
+
+def _load(settings: Config, model: Any, name: str) -> list[Gate]:
+    """Whether a deployment scores as many rows as the objective says, in time."""
+    import pandas as pd
+
+    from mlops_runtime.cloud import releases
+    from mlops_runtime.cloud.scoring import Batch
+
+    own: Deployment = settings.deployment  # type: ignore[assignment]
+    objective, batch = own.objective, Batch(settings, cloud.workspace(settings))
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = releases.fetch(settings, model, Path(scratch, "model"))
+        example = sample(serving.example_rows(folder), _script(settings.project.package, folder).service.inputs)
+        rows = pd.concat([example] * -(-objective.rows // len(example)), ignore_index=True).head(objective.rows)
+        place = Path(scratch, "load")
+        place.mkdir()
+        size = -(-len(rows) // FILES)
+        for first in range(0, len(rows), size):
+            rows.iloc[first : first + size].to_parquet(place / f"{first}.parquet", index=False)
+        begun = time.monotonic()
+        try:
+            answered = len(list(csv.reader(io.StringIO(batch.score(name, place)))))
+        except Refusal as refusal:
+            return [Gate("rows", False, None, objective.rows, str(refusal))]
+        minutes = (time.monotonic() - begun) / 60
+    said = f"{answered:,} rows of {len(rows):,} in {minutes:.1f} minutes"
+    return [
+        Gate("rows", answered == len(rows), answered, len(rows), said),
+        Gate("minutes", minutes <= objective.minutes, minutes, objective.minutes, f"at most {objective.minutes:g}"),
+    ]

@@ -3,6 +3,7 @@
 A request is the bytes of one JPEG or PNG file, or JSON with base64 text: `{"input_data": [{"image": "…"}, …]}`.
 """
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -39,18 +40,24 @@ def init() -> None:
 def run(request: Any) -> Any:
     """Answer an HTTP request; a batch endpoint gives a list of files instead and gets a row for each image in them."""
     if isinstance(request, list):
-        return pd.concat([score_file(Path(file)) for file in request], ignore_index=True)
+        scored = [score_file(Path(file)) for file in request]
+        service.scored(pd.concat([kept for _, kept in scored], ignore_index=True))
+        return pd.concat([answers for answers, _ in scored], ignore_index=True)
     return service.respond(request)
 
 
-def score_file(path: Path) -> pd.DataFrame:
-    """The predictions for an image file or for a table of images, with the table's other columns."""
+def score_file(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The predictions for an image file or for a table of images, with the table's other columns; what may be kept.
+
+    Of the images, only those are kept that a person should look at.
+    """
     if path.suffix.lower() in images.SUFFIXES:
         frame = pd.DataFrame({data.ID: [path.name], data.IMAGE: [path.read_bytes()]})
     else:
         frame = serving.read_table(path)
         serving.required(service.inputs, frame.columns).validate_table(frame, str(path))
-    predictions = fitted.predict(frame)[fitted.answers]
+    found = fitted.predict(frame)
+    predictions = found[fitted.answers]
     bad = np.flatnonzero(predictions["prediction"].isna())
     if len(bad):
         names = frame[data.ID] if data.ID in frame else pd.Series(frame.index)
@@ -58,7 +65,15 @@ def score_file(path: Path) -> pd.DataFrame:
     taken = [name for name in predictions if name in frame]
     if taken:
         raise Problem(f"{path} has a column {taken[0]!r} already, which is where the prediction goes: rename it.")
-    return pd.concat([frame.drop(columns=data.IMAGE).reset_index(drop=True), predictions], axis="columns")
+    frame = frame.reset_index(drop=True)
+    look = unsure(found) & (frame[data.IMAGE].str.len() <= REVIEW_BYTES)
+    kept = pd.concat([frame.assign(**{data.IMAGE: frame[data.IMAGE].where(look, None)}), found], axis="columns")
+    return pd.concat([frame.drop(columns=data.IMAGE), predictions], axis="columns"), kept
+
+
+def unsure(found: Mapping[str, Any]) -> Any:
+    """Which of the images that these were found for a person should look at."""
+    return (found["confidence"] < review.UNSURE) | (found[embeddings.NOVELTY] > 1)
 
 
 def predict(columns: dict[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
@@ -69,6 +84,9 @@ def predict(columns: dict[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[An
 
 class Pictures(serving.Service):
     """Requests that are images; what monitoring needs is collected in place of them."""
+
+    # What is done with what was found in files: batch workers keep it.
+    scored: Callable[[pd.DataFrame], object] = staticmethod(lambda _: None)
 
     def respond(self, request: Any) -> Any:
         """The answer to one HTTP request."""
@@ -117,10 +135,9 @@ class Pictures(serving.Service):
     ) -> None:
         """Keep what the model found, and of the images those that a person should look at."""
         place = columns.index(data.IMAGE)
-        unsure = (found["confidence"] < review.UNSURE) | (found[embeddings.NOVELTY] > 1)
         kept = [
             [*row[:place], row[place] if look and len(row[place]) <= REVIEW_BYTES else None, *row[place + 1 :]]
-            for row, look in zip(rows, unsure, strict=True)
+            for row, look in zip(rows, unsure(found), strict=True)
         ]
         if data.ID not in columns:  # labels that come later are joined by it
             columns = [data.ID, *columns]
