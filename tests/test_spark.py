@@ -4,6 +4,7 @@ Spark runs here as Azure ML's runtime 3.5 has it: its release, with the packages
 mlflow 2), except for pyarrow 19.0.0, which cannot read the sample: Spark reads with its own code, this test does not.
 """
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -173,6 +174,7 @@ def runtime(shared: Path, baked: Callable[[str], Path]) -> Environment:
     return install(shared / "spark", [*RUNTIME, *(one for one in added if not one.startswith("pyyaml"))])
 
 
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the runtime has Python 3.11")
 @pytest.mark.parametrize(("task", "code"), [("classification", TABULAR), ("forecasting", FORECASTING)])
 def test_spark_does_what_one_machine_does(
     runtime: Environment, baked: Callable[[str], Path], tmp_path: Path, task: str, code: str
