@@ -44,7 +44,10 @@ EVERYWHERE = [
     *(f"mlops/azureml/train/{name}.yml" for name in ("pipeline", "prepare", "train", "evaluate", "register")),
     *(f"mlops/azureml/monitor/{name}.yml" for name in ("pipeline", "schedule", "watch")),
 ]
-OF_SCENARIO = {"classical": {"mlops/azureml/train/schedule.yml"}, "cv": {"mlops/azureml/stage/pipeline.yml"}}
+SPARK = {
+    f"mlops/azureml/{name}.yml" for name in ("train/prepare-spark", "environments/spark", "environments/spark-conda")
+}
+OF_SCENARIO = {"classical": {"mlops/azureml/train/schedule.yml", *SPARK}, "cv": {"mlops/azureml/stage/pipeline.yml"}}
 OF_TASK = {task: {"mlops/azureml/monitor/monitor.yml"} for task in ("classification", "regression")}
 
 

@@ -134,13 +134,35 @@ class Azure(Section):
     workspace: str = Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{2,32}$")
 
 
+class Objective(Section):
+    """What a sweep looks for."""
+
+    goal: Literal["minimize", "maximize"]
+    primary_metric: str
+
+
+class Sweep(Section):
+    """The keys of a sweep in Azure ML's own words; its SDK checks what is in them."""
+
+    search_space: dict[str, dict[str, Any]] = Field(min_length=1)
+    objective: Objective
+    limits: dict[str, int]
+    sampling_algorithm: str | dict[str, Any] = "random"
+    early_termination: dict[str, Any] | None = None
+
+
 class StepCompute(Section):
-    """What a step of a pipeline runs on when it is not what the others run on."""
+    """What a step of a pipeline runs on, and as what, when it is not what the others run on."""
 
     compute: str | None = None
     instance_type: str | None = None
     instances: int = Field(default=1, ge=1)
     processes_per_instance: int | None = Field(default=None, ge=1)
+    identity: Literal["managed", "user_identity"] | None = None
+    sweep: Sweep | None = None  # instead of one run of the step, many
+    component: str | None = None  # instead of the step's own, a file beside it: with Spark
+    runtime_version: str = "3.5"  # of Spark
+    conf: dict[str, Scalar] = {}  # of Spark, over what the component says
 
 
 class Compute(Section):

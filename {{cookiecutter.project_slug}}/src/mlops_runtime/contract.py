@@ -84,19 +84,22 @@ class Contract(Section):
         """The contract's columns of `frame`, in its order and types; ContractError lists all that breaks it."""
         import pandera.pandas as pa
 
-        missing = [name for name in self.columns if name not in frame]
-        if missing:
-            raise ContractError(
-                f"{source} lacks the column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}."
-            )
-        if len(frame) < self.min_rows:
-            raise ContractError(f"{source} has {len(frame)} rows; the contract {self.name} asks for {self.min_rows}.")
+        self.validate_shape(frame.columns, len(frame), source)
         try:
             valid: pd.DataFrame = self._schema().validate(frame[list(self.columns)], lazy=True)
         except pa.errors.SchemaErrors as error:
             faults = _describe(error.failure_cases)
             raise ContractError(f"{source} breaks the contract {self.name}:\n{faults}") from None
         return valid
+
+    def validate_shape(self, columns: Iterable[Any], rows: int, source: str) -> None:
+        """ContractError unless these columns and so many rows are what the contract asks for."""
+        given = [str(name) for name in columns]
+        missing = [name for name in self.columns if name not in given]
+        if missing:
+            raise ContractError(f"{source} lacks the column {', '.join(missing)}; it has {', '.join(given)}.")
+        if rows < self.min_rows:
+            raise ContractError(f"{source} has {rows} rows; the contract {self.name} asks for {self.min_rows}.")
 
     def _schema(self) -> Any:
         import pandera.pandas as pa

@@ -1,18 +1,25 @@
 """Files derived from others, so that each fact is written once: the AzureML environments from pyproject.toml."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
 ENVIRONMENTS = Path("mlops", "azureml", "environments")
 # AzureML environment: the file derived for it, and the dependency group and the extra that it has besides.
-FILES = {"train": ("conda.yml", "train", "job"), "serve": ("serve-conda.yml", "", "")}
+FILES = {
+    "train": ("conda.yml", "train", "job"),
+    "serve": ("serve-conda.yml", "", ""),
+    "spark": ("spark-conda.yml", "", ""),
+}
+NAME = re.compile(r"[A-Za-z0-9._-]+")  # of a package, before its extras and versions
 
 
 def conda(root: Path, name: str) -> str:
     """The conda file of an environment: the dependencies, its group and extra, and what [tool.mlops.<name>] adds.
 
-    A `python` there is the newest that its packages support.
+    A `python` there is the newest that its packages support; `only` names the dependencies that go into an environment
+    that Azure ML brings, with a Python of its own.
     """
     content = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     project, groups = content["project"], content.get("dependency-groups", {})
@@ -22,13 +29,15 @@ def conda(root: Path, name: str) -> str:
     python = min(python, own.get("python", python), key=lambda version: [int(part) for part in version.split(".")])
     optional = project.get("optional-dependencies", {})
     packages = [*project["dependencies"], *groups.get(group, []), *optional.get(extra, []), *own.get("packages", [])]
+    if only := own.get("only"):
+        packages = [package for package in packages if NAME.match(package)[0] in only]  # type: ignore[index]
     lines = [
         "# Derived from pyproject.toml and .python-version by `mlops config render`.",
         f"name: {name}",
         "channels:",
         "  - conda-forge",
         "dependencies:",
-        f"  - python={python}",
+        *([] if only else [f"  - python={python}"]),
         "  - pip",
         "  - pip:",
         *(f"      - {json.dumps(package)}" for package in packages),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LOADERS = {
     "pipelineJob": "load_job",
     "commandComponent": "load_component",
+    "sparkComponent": "load_component",
     "environment": "load_environment",
     "data": "load_data",
     "schedule": "load_schedule",

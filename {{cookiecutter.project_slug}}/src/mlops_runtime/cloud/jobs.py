@@ -3,12 +3,12 @@
 import itertools
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlops_runtime import cloud, pipeline
+from mlops_runtime.cloud import steps
 from mlops_runtime.cloud.assets import Assets
 from mlops_runtime.cloud.errors import explained
 from mlops_runtime.config import Config, Scalar, read_yaml
@@ -47,7 +47,7 @@ class Ended:
 
 def overrides(
     settings: Config, file: Path, values: dict[str, Scalar], assets: Assets, variables: dict[str, str]
-) -> dict[str, Scalar]:
+) -> dict[str, Any]:
     """What differs from the pipeline's YAML in this environment: dotted key → value.
 
     `values` are inputs of the pipeline, `variables` environment variables of every step.
@@ -59,7 +59,7 @@ def overrides(
     unknown = sorted(values.keys() - declared.keys())
     if unknown:
         raise Problem(f"{file}: there is no input {unknown[0]!r}; its inputs are {', '.join(declared)}.")
-    changed: dict[str, Scalar] = {"settings.default_compute": compute(settings.compute.default)}
+    changed: dict[str, Any] = {"settings.default_compute": steps.compute(settings.compute.default)}
     for name, given in declared.items():
         if name in remote:
             changed[f"inputs.{name}.path"] = remote[name]
@@ -71,20 +71,17 @@ def overrides(
                 changed[f"inputs.{name}.path"] = assets.data(asset) if asset else str(path)
         elif name in values and (value := pipeline.convert(name, values[name], type(given))) != given:
             changed[f"inputs.{name}"] = value
-    missing = sorted(settings.compute.steps.keys() - content["jobs"].keys())
-    if missing:
-        steps = ", ".join(content["jobs"])
-        where = f"config/{settings.environment}.yml: compute.steps.{missing[0]}"
-        raise Problem(f"{where}: {file.name} has no such step; its steps are {steps}.")
+    pipelines = {file, *(settings.root / "mlops" / "azureml").rglob("pipeline.yml")}
+    known = {step for path in sorted(pipelines) for step in read_yaml(path)["jobs"]}
+    for step in sorted(settings.compute.steps.keys() - known):
+        where = f"config/{settings.environment}.yml: compute.steps.{step}"
+        raise Problem(f"{where}: no pipeline has such a step; their steps are {', '.join(sorted(known))}.")
     for step, job in content["jobs"].items():
-        changed[f"jobs.{step}.component"] = assets.component(file.parent / job["component"])
-        for name, value in variables.items():
-            changed[f"jobs.{step}.environment_variables.{name}"] = value
+        changed |= dict(steps.overrides(settings, file, step, assets, variables, remote))
         for name, given in read_yaml(file.parent / job["component"])["inputs"].items():
             if given.get("optional") and name not in declared and name in settings.data:
                 changed[f"inputs.{name}.type"], changed[f"inputs.{name}.path"] = given["type"], settings.data[name]
                 changed[f"jobs.{step}.inputs.{name}"] = "${{parent.inputs." + name + "}}"
-        changed |= dict(_step_compute(settings, step))
     return changed
 
 
@@ -96,27 +93,8 @@ def _asset_of(root: Path, path: Path) -> Path | None:
     return None
 
 
-def compute(name: str) -> str:
-    """A compute as YAML names it: a cluster, or serverless."""
-    return name if name == "serverless" else f"azureml:{name}"
-
-
-def _step_compute(settings: Config, step: str) -> Iterator[tuple[str, Scalar]]:
-    chosen = settings.compute.steps.get(step)
-    if chosen is None:
-        return
-    if chosen.compute:
-        yield f"jobs.{step}.compute", compute(chosen.compute)
-    if chosen.instance_type:
-        yield f"jobs.{step}.resources.instance_type", chosen.instance_type
-    yield f"jobs.{step}.resources.instance_count", chosen.instances
-    if chosen.processes_per_instance:
-        yield f"jobs.{step}.distribution.type", "pytorch"
-        yield f"jobs.{step}.distribution.process_count_per_instance", chosen.processes_per_instance
-
-
 def submit(
-    client: "MLClient", file: Path, changed: dict[str, Scalar], tags: dict[str, str], name: str | None = None
+    client: "MLClient", file: Path, changed: dict[str, Any], tags: dict[str, str], name: str | None = None
 ) -> "PipelineJob":
     """Send the pipeline with what is overridden, as the job `name` or as one with a name that the service gives."""
     with explained(f"To submit {file.name}"), cloud.hushed():

@@ -26,6 +26,7 @@ def run(args: argparse.Namespace) -> int:
         ("configuration", _configuration),
         ("training pipeline", _pipeline),
         ("Azure ML YAML", _azureml),
+        ("compute", _compute),
         ("deployment", _deployment),
         ("data contract", _data),
         ("derived files", _derived),
@@ -97,12 +98,29 @@ def _azureml(root: Path) -> Iterator[str]:
                 asset = text.removeprefix("azureml:").split("@")[0].split(":")[0]
                 if asset not in assets:
                     yield f"{name}: {key}: {text}: no file under mlops/azureml is named {asset!r}."
+        entry = content.get("entry", {}).get("file") if isinstance(content, dict) else None
+        if entry and not (file.parent / content["code"] / entry).is_file():
+            yield f"{name}: entry.file: {entry} does not exist."
         code = content.get("code_configuration") if isinstance(content, dict) else None
         if code and not (file.parent / code["code"] / code["scoring_script"]).is_file():
             yield f"{name}: code_configuration.scoring_script: {code['scoring_script']} does not exist."
         if cloud.schema_of(content) and cloud.available():
             for fault in cloud.faults(file):
                 yield f"{name}: {fault}"
+
+
+def _compute(root: Path) -> Iterator[str]:
+    """What config says of the training pipeline's steps fits them, and Azure ML's schema."""
+    from mlops_runtime import cloud, config
+    from mlops_runtime.cloud import jobs
+    from mlops_runtime.cloud.assets import Assets
+
+    for environment in config.ENVIRONMENTS:
+        settings = config.load(environment, root)
+        changed = jobs.overrides(settings, root / TRAINING, dict(settings.training), Assets(None), {})
+        if settings.compute.steps and cloud.available():
+            for fault in cloud.faults(root / TRAINING, changed):
+                yield f"config/{environment}.yml: compute: {fault}"
 
 
 def _deployment(root: Path) -> Iterator[str]:

@@ -15,7 +15,7 @@ from mlops_runtime.errors import Problem
 from mlops_runtime.serving import request_contract
 from mlops_runtime.tracking import save_model, start_step
 
-from . import metrics, model
+from . import metrics, model, parallel
 from .tables import Table
 
 PACKAGE = model.__name__.partition(".")[0]
@@ -80,7 +80,7 @@ def train(
         parameters = {**drawn, **(options or {})}
         fitted = model.fit(past, held_out, family, parameters, seed, base_model)
         loss = metrics.loss(held_out.targets, fitted.predict(held_out.inputs)).mean()
-        done.append(Trial(parameters, float(loss), fitted))
+        done.append(Trial(parameters, parallel.agreed(float(loss)), fitted))
     done.sort(key=lambda trial: trial.loss)
     best = done[0].fitted.calibrated(held_out)
     if model.FAMILIES[family].refit:
@@ -101,7 +101,10 @@ def main() -> None:
     args = parser.parse_args()
 
     table = Table.load(args.train_table)
-    fitted, trials = train(table, args.family, args.trials, args.seed, args.base_model, read_options(args.options))
+    with parallel.group() as rank:
+        fitted, trials = train(table, args.family, args.trials, args.seed, args.base_model, read_options(args.options))
+    if rank:
+        return  # all have learnt the same; one says so
     with start_step("train"), tempfile.TemporaryDirectory() as folder:
         import mlflow
 

@@ -75,9 +75,12 @@ def version(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
-def to_series(frame: pd.DataFrame, source: str = "the data") -> pd.DataFrame:
+def to_series(
+    frame: pd.DataFrame, source: str = "the data", days: tuple[pd.Timestamp, pd.Timestamp] | None = None
+) -> pd.DataFrame:
     """One row per day and airport → (days, airports), float64, days without gaps.
 
+    `days` are the first and the last that every airport must have, by default those of `frame`.
     ContractError names what is in the way: times of day, days given twice, missing days of an airport.
     """
     if not (frame[DATE] == frame[DATE].dt.normalize()).all():
@@ -88,7 +91,8 @@ def to_series(frame: pd.DataFrame, source: str = "the data") -> pd.DataFrame:
         first = twice.iloc[0]
         raise ContractError(f"{source} has {first[AIRPORT]} {first[DATE]:%Y-%m-%d} more than once; keep one row.")
     series = frame.pivot(index=DATE, columns=AIRPORT, values=TARGET).astype("float64")
-    series = series.reindex(pd.date_range(series.index.min(), series.index.max(), name=DATE))
+    first_day, last_day = days or (series.index.min(), series.index.max())
+    series = series.reindex(pd.date_range(first_day, last_day, name=DATE))
     absent = {name: pd.DatetimeIndex(series.index[series[name].isna()]) for name in series}
     gaps = [f"  {name}: {_days(missing)}" for name, missing in absent.items() if len(missing)]
     if gaps:
@@ -125,15 +129,20 @@ def split(frame: pd.DataFrame, test_fraction: float, horizon: int) -> tuple[pd.D
     The later part has whole weeks, so that all weekdays count the same, and is long enough for at least one forecast of
     `horizon` days and a week to move it over.
     """
+    days = frame[DATE].drop_duplicates().sort_values()
+    is_test = frame[DATE] > days.iloc[-days_to_test(len(days), test_fraction, horizon) - 1]
+    return frame[~is_test].reset_index(drop=True), frame[is_test].reset_index(drop=True)
+
+
+def days_to_test(days: int, test_fraction: float, horizon: int) -> int:
+    """How many of so many days are the later part."""
     if not 0 < test_fraction < 1:
         raise Problem(f"test_fraction is {test_fraction}: give a number between 0 and 1, for example 0.2.")
-    days = frame[DATE].drop_duplicates().sort_values()
-    test_days = WEEK * round(test_fraction * len(days) / WEEK)
+    chosen = WEEK * round(test_fraction * days / WEEK)
     needed = horizon + WEEK
-    if test_days < needed:
+    if chosen < needed:
         raise Problem(
-            f"test_fraction {test_fraction} of {len(days)} days leaves {test_days} days to test on, too few for "
+            f"test_fraction {test_fraction} of {days} days leaves {chosen} days to test on, too few for "
             f"forecasts of {horizon} days: raise it so that at least {needed} are left."
         )
-    is_test = frame[DATE] > days.iloc[-test_days - 1]
-    return frame[~is_test].reset_index(drop=True), frame[is_test].reset_index(drop=True)
+    return chosen

@@ -16,19 +16,23 @@ def prepare(raw_data: Path, contract: Contract, test_fraction: float, horizon: i
     return data.Table(train, contract, version), data.Table(test, contract, version)
 
 
-def main() -> None:
+def arguments() -> argparse.ArgumentParser:
+    """The command line of this step, on one machine or with Spark: places are texts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--raw-data", type=Path, required=True, help="Parquet or CSV file")
-    parser.add_argument("--contract", type=Path, required=True, help="what is promised of its columns")
+    parser.add_argument("--raw-data", required=True, help="Parquet or CSV")
+    parser.add_argument("--contract", required=True, help="what is promised of its columns")
     parser.add_argument("--test-fraction", type=float, required=True, help="share of the latest days to test on")
     parser.add_argument("--horizon", type=int, required=True, help="days that a forecast covers")
-    parser.add_argument("--train-data", type=Path, required=True, help="folder to write")
-    parser.add_argument("--test-data", type=Path, required=True, help="folder to write")
-    args = parser.parse_args()
+    parser.add_argument("--train-data", required=True, help="folder to write")
+    parser.add_argument("--test-data", required=True, help="folder to write")
+    return parser
 
-    train, test = prepare(args.raw_data, Contract.load(args.contract), args.test_fraction, args.horizon)
-    train.save(args.train_data)
-    test.save(args.test_data)
+
+def main() -> None:
+    args = arguments().parse_args()
+    train, test = prepare(Path(args.raw_data), Contract.load(Path(args.contract)), args.test_fraction, args.horizon)
+    train.save(Path(args.train_data))
+    test.save(Path(args.test_data))
     for name, table in (("train", train), ("test", test)):
         print(f"{name}: {len(table.series)} days of {table.series.shape[1]} airports, {table.period}")
     with start_step("prepare"):

@@ -83,20 +83,35 @@ def parse_target(target: str, contract: Contract) -> list[str]:
     return names
 
 
+def narrowed(contract: Contract, target: str) -> Contract:
+    """The contract of the columns that are wanted for predicting `target`: other targets are left out."""
+    return contract.only([*contract.names("id", "time", "feature", "cohort"), *parse_target(target, contract)])
+
+
 def split(frame: pd.DataFrame, time: str | None, test_fraction: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The earlier rows to train on and the later ones, about `test_fraction` of all, to test on.
 
     Rows of the same moment stay together. Without a time column the order in the file counts as the order in time.
     """
-    if not 0 < test_fraction < 1:
-        raise Problem(f"test_fraction is {test_fraction}: give a number between 0 and 1, for example 0.25.")
-    first = int(len(frame) * (1 - test_fraction))
+    first = first_to_test(len(frame), test_fraction)
     if time is None:
         train, test = frame.iloc[:first], frame.iloc[first:]
     else:
         frame = frame.sort_values(time, kind="stable")
         is_test = frame[time] >= frame[time].iloc[first]
         train, test = frame[~is_test], frame[is_test]
-    if train.empty or test.empty:
-        raise Problem(f"test_fraction {test_fraction} of {len(frame)} rows leaves no rows to train or to test on.")
+    require_rows(len(train), len(test), test_fraction)
     return train.reset_index(drop=True), test.reset_index(drop=True)
+
+
+def first_to_test(rows: int, test_fraction: float) -> int:
+    """Which of so many rows in order of time is the first to test on, counted from 0."""
+    if not 0 < test_fraction < 1:
+        raise Problem(f"test_fraction is {test_fraction}: give a number between 0 and 1, for example 0.25.")
+    return min(int(rows * (1 - test_fraction)), rows - 1)
+
+
+def require_rows(train: int, test: int, test_fraction: float) -> None:
+    """Refuse a split that leaves one side without rows."""
+    if not train or not test:
+        raise Problem(f"test_fraction {test_fraction} of {train + test} rows leaves no rows to train or to test on.")

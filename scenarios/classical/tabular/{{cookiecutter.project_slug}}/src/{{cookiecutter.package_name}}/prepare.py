@@ -11,26 +11,29 @@ from . import data
 
 def prepare(raw_data: Path, contract: Contract, target: str, test_fraction: float) -> tuple[data.Table, data.Table]:
     """The training and the test table. Columns that the contract does not name, and other targets, are left out."""
-    targets = data.parse_target(target, contract)
-    contract = contract.only([*contract.names("id", "time", "feature", "cohort"), *targets])
+    contract = data.narrowed(contract, target)
     frame, version = data.load(raw_data, contract), data.version(raw_data)
     train, test = data.split(frame, data.time_column(contract), test_fraction)
     return data.Table(train, contract, version), data.Table(test, contract, version)
 
 
-def main() -> None:
+def arguments() -> argparse.ArgumentParser:
+    """The command line of this step, on one machine or with Spark: places are texts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--raw-data", type=Path, required=True, help="Parquet or CSV file")
-    parser.add_argument("--contract", type=Path, required=True, help="what is promised of its columns")
+    parser.add_argument("--raw-data", required=True, help="Parquet or CSV")
+    parser.add_argument("--contract", required=True, help="what is promised of its columns")
     parser.add_argument("--target", required=True, help="the column to predict; several separated by commas")
     parser.add_argument("--test-fraction", type=float, required=True, help="share of the latest rows to test on")
-    parser.add_argument("--train-data", type=Path, required=True, help="folder to write")
-    parser.add_argument("--test-data", type=Path, required=True, help="folder to write")
-    args = parser.parse_args()
+    parser.add_argument("--train-data", required=True, help="folder to write")
+    parser.add_argument("--test-data", required=True, help="folder to write")
+    return parser
 
-    train, test = prepare(args.raw_data, Contract.load(args.contract), args.target, args.test_fraction)
-    train.save(args.train_data)
-    test.save(args.test_data)
+
+def main() -> None:
+    args = arguments().parse_args()
+    train, test = prepare(Path(args.raw_data), Contract.load(Path(args.contract)), args.target, args.test_fraction)
+    train.save(Path(args.train_data))
+    test.save(Path(args.test_data))
     for name, table in (("train", train), ("test", test)):
         print(f"{name}: {len(table.frame):,} rows, {table.period}")
     with start_step("prepare"):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime
 
+from . import parallel
 from .tokenizer import Encoded, Pieces
 
 if TYPE_CHECKING:
@@ -116,18 +117,24 @@ def fit(
     with one_thread(), torch.random.fork_rng():  # torch's generator is put back afterwards
         torch.manual_seed(seed)
         network = Network.build(base_model, pieces.size, classes, MOST_PIECES, chosen, per_piece).to(device)
+        parallel.vary(seed)
         optimizer = torch.optim.AdamW(network.parameters(), chosen["learning_rate"], weight_decay=0.01, fused=True)
         steps = max(20, chosen["epochs"] * -(-len(train.texts) // BATCH))  # the schedule cannot be shorter
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, chosen["learning_rate"], steps, pct_start=0.1)
+
+        def measure(batch: dict[str, Any]) -> Any:
+            with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+                return network.loss(**batch)
+
         order = np.random.default_rng(seed)
         best, best_loss, waited = network.state(), float("inf"), 0
         for _ in range(chosen["epochs"]):
             network.train()
             for ids, mask, labels in batches(train, pieces, order):
-                with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-                    loss = network.loss(ids.to(device), mask.to(device), labels.to(device))
+                batch = {"ids": ids.to(device), "mask": mask.to(device), "labels": labels.to(device)}
+                counts = (batch["labels"] != IGNORED).reshape(len(ids), -1).sum(1)
                 optimizer.zero_grad()
-                loss.backward()
+                parallel.backward(network, measure, batch, counts)
                 torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
                 optimizer.step()
                 schedule.step()
@@ -137,7 +144,7 @@ def fit(
                     (network.loss(ids.to(device), mask.to(device), labels.to(device)).item(), len(ids))
                     for ids, mask, labels in batches(held_out, pieces)
                 ]
-            value = sum(loss * rows for loss, rows in parts) / sum(rows for _, rows in parts)
+            value = parallel.agreed(sum(loss * rows for loss, rows in parts) / sum(rows for _, rows in parts))
             waited += 1
             if value < best_loss:
                 best, best_loss, waited = network.state(), value, 0

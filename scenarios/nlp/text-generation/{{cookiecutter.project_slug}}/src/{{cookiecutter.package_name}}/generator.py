@@ -15,6 +15,7 @@ import onnxruntime
 
 from mlops_runtime.errors import Problem
 
+from . import parallel
 from .search import Found, Options, search
 from .vocabulary import END, PAD, SPECIAL, START, Source, Vocabulary, padded, split
 
@@ -156,18 +157,23 @@ def fit(
         torch.manual_seed(seed)
         longest = MOST_READ, options.max_new_tokens + 1
         network = Network(vocabulary.readable, vocabulary.size, longest, chosen).to(device)
+        parallel.vary(seed)
         optimizer = torch.optim.AdamW(network.parameters(), chosen["learning_rate"], weight_decay=0.01, fused=True)
         steps = epochs * math.ceil(len(train.targets) / BATCH)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, chosen["learning_rate"], steps, pct_start=0.15)
+
+        def measure(batch: dict[str, Any]) -> Any:
+            with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+                return network.loss(batch)
+
         order = np.random.default_rng(seed)
         best, best_loss, waited = network.state(), float("inf"), 0
         for _ in range(epochs):
             network.train()
             for batch in batches(train, vocabulary, options.max_new_tokens, order, chosen["hide"]):
-                with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-                    loss = network.loss({name: part.to(device) for name, part in batch.items()})
+                batch = {name: part.to(device) for name, part in batch.items()}
                 optimizer.zero_grad()
-                loss.backward()
+                parallel.backward(network, measure, batch, batch["counts"].sum(1))
                 torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
                 optimizer.step()
                 schedule.step()
@@ -175,7 +181,7 @@ def fit(
             with torch.no_grad():
                 held = batches(held_out, vocabulary, options.max_new_tokens)
                 losses = [network.loss({name: part.to(device) for name, part in b.items()}).item() for b in held]
-            value = float(np.mean(losses))
+            value = parallel.agreed(float(np.mean(losses)))
             waited += 1
             if value < best_loss:
                 best, best_loss, waited = network.state(), value, 0
