@@ -1,14 +1,16 @@
 """Environments, components and data in a workspace, versioned by content: what is unchanged is not sent again."""
 
 import hashlib
+import json
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlops_runtime import cloud
+from mlops_runtime.cloud import locks
 from mlops_runtime.cloud.errors import explained
 from mlops_runtime.config import read_yaml
 
@@ -53,9 +55,10 @@ class Assets:
 
     def environment(self, file: Path) -> str:
         """The reference of the environment that a YAML file describes."""
-        content = read_yaml(file)
-        version = digest(file, file.parent / content["conda_file"])
-        return self._ensure("environment", file, content["name"], version)
+        file = file.resolve()
+        conda = locks.locked(file.parents[3], file.stem)
+        version = digest(file, json.dumps(conda))
+        return self._ensure("environment", file, read_yaml(file)["name"], version, conda_file=conda)
 
     def component(self, file: Path) -> str:
         """The reference of the component that a YAML file describes, with its code and environment."""
@@ -81,7 +84,7 @@ class Assets:
             described.write_text(f"$schema: {DATA}\n{text}", encoding="utf-8", newline="\n")
             return self.data(described)
 
-    def _ensure(self, kind: str, file: Path, name: str, version: str, **overrides: str) -> str:
+    def _ensure(self, kind: str, file: Path, name: str, version: str, **overrides: Any) -> str:
         plural = kind if kind == "data" else f"{kind}s"
         place = f"azureml://registries/{self.registry}/{plural}/{name}/versions/{version}"
         found = place if self.registry else f"azureml:{name}:{version}"
