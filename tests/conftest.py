@@ -67,31 +67,16 @@ def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def baked(shared: Path) -> Callable[[str], Path]:
-    """The default project of a task, generated once a session: only read it."""
-
-    def get(task: str) -> Path:
-        folder = shared / "baked" / task
-        with FileLock(shared / f"baked-{task}.lock"):
-            if not folder.exists():
-                answers = {"scenario": BY_NAME[task].scenario, "task": task, "project_name": "Taxi Fares"}
-                cookiecutter(str(TEMPLATE), no_input=True, output_dir=str(folder), extra_context=answers)
-        return folder / "taxi-fares"
-
-    return get
-
-
-@pytest.fixture(scope="session")
-def deployed(shared: Path) -> Callable[[str, str], Path]:
+def baked(shared: Path) -> Callable[..., Path]:
     """The project of a task and a deployment target, generated once a session: only read it."""
 
-    def get(task: str, target: str) -> Path:
-        folder = shared / "deployed" / target / task
-        with FileLock(shared / f"deployed-{target}-{task}.lock"):
+    def get(task: str, deployment: str = "online") -> Path:
+        folder = shared / "baked" / deployment / task
+        with FileLock(shared / f"baked-{deployment}-{task}.lock"):
             if not folder.exists():
-                answers = {"scenario": BY_NAME[task].scenario, "task": task, "project_name": "Taxi Fares"}
-                more = {"deployment": target}
-                cookiecutter(str(TEMPLATE), no_input=True, output_dir=str(folder), extra_context=answers | more)
+                answers = {"scenario": BY_NAME[task].scenario, "task": task, "deployment": deployment}
+                answers["project_name"] = "Taxi Fares"
+                cookiecutter(str(TEMPLATE), no_input=True, output_dir=str(folder), extra_context=answers)
         return folder / "taxi-fares"
 
     return get
@@ -177,14 +162,14 @@ def requirements_of(project: Path, *extras: str, groups: bool = True) -> list[st
 
 
 @pytest.fixture(scope="session")
-def installed(shared: Path, baked: Callable[[str], Path]) -> Environment:
+def installed(shared: Path, baked: Callable[..., Path]) -> Environment:
     """An environment with what every generated project needs, optional model families included."""
     needed = {one for task in ALL for one in requirements_of(baked(task.name), *task.extras)} | {"torch==2.13.0"}
     return install(shared / "installed", sorted(needed))
 
 
 @pytest.fixture(scope="session")
-def azure(shared: Path, baked: Callable[[str], Path]) -> Environment:
+def azure(shared: Path, baked: Callable[..., Path]) -> Environment:
     """An environment with the Azure SDK and Azure ML's MLflow plug-in."""
     needed = {one for task in ALL for one in requirements_of(baked(task.name), "azure", "job", groups=False)}
     return install(shared / "azure", sorted(needed))

@@ -11,7 +11,8 @@ import pytest
 from .conftest import TEMPLATE, Environment
 from .test_structure import task_ids
 
-Baked = Callable[[str], Path]
+Baked = Callable[..., Path]
+PROJECTS = [(task, "online") for task in task_ids] + [("regression", "batch"), ("segmentation", "kubernetes")]
 YAMLLINT = (
     "{extends: default, rules: {document-start: disable, line-length: {max: 160}, truthy: {check-keys: false}, "
     "comments: {min-spaces-from-content: 1}}}"
@@ -48,12 +49,12 @@ FAULTS = {
 def repository(baked: Baked, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """A copy of a baked project that is a git repository, as actionlint wants it."""
     root = tmp_path / "project"
-    shutil.copytree(baked(getattr(request, "param", "classification")), root)
+    shutil.copytree(baked(*getattr(request, "param", PROJECTS[0])), root)
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
     return root
 
 
-@pytest.mark.parametrize("repository", task_ids, indirect=True)
+@pytest.mark.parametrize("repository", PROJECTS, indirect=True, ids="-".join)
 def test_generated_files(repository: Path) -> None:
     for name, command in CHECKS.items():
         done = run(*command, cwd=repository)
@@ -78,12 +79,12 @@ def test_the_template_itself() -> None:
 @pytest.mark.parametrize("version", ["3.11", "3.13"])  # the oldest and the newest
 def test_types(baked: Baked, installed: Environment, version: str, tmp_path: Path) -> None:
     check = ["-m", "mypy", "--python-version", version, "--cache-dir", tmp_path / "cache"]
-    for task in task_ids:
-        shutil.copytree(baked(task), tmp_path / task)
-        installed.run(*check, cwd=tmp_path / task)
-    broken = tmp_path / task_ids[0] / "src/taxi_fares/data.py"
+    for task, deployment in PROJECTS:
+        project = shutil.copytree(baked(task, deployment), tmp_path / f"{task}-{deployment}")
+        installed.run(*check, cwd=project)
+    broken = project / "src/taxi_fares/data.py"
     broken.write_text(broken.read_text(encoding="utf-8") + '\nnumber: int = "text"\n', encoding="utf-8")
-    done = installed.run(*check, cwd=tmp_path / task_ids[0], check=False)
+    done = installed.run(*check, cwd=project, check=False)
     assert "Incompatible types" in done.stdout
 
 

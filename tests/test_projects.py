@@ -23,7 +23,7 @@ from .conftest import TEMPLATE, Environment
 from .tasks import ALL, BY_NAME
 
 pytestmark = pytest.mark.full
-Baked = Callable[[str], Path]
+Baked = Callable[..., Path]
 TASKS = list(BY_NAME)
 ACTION_NEEDED = 1
 
@@ -400,7 +400,7 @@ with serve.running(Path.cwd(), "taxi_fares", model, "1", scratch / "server.log",
 @pytest.mark.parametrize("task", TASKS)
 def test_scoring_scripts_of_all_targets(
     used: Callable[[str], Path],
-    deployed: Callable[[str, str], Path],
+    baked: Callable[..., Path],
     installed: Environment,
     task: str,
     port: int,
@@ -408,7 +408,7 @@ def test_scoring_scripts_of_all_targets(
 ) -> None:
     """With the real model: what batch workers run and how it is watched, and how a live deployment is tried."""
     model = next((used(task) / ".mlops/artifacts").rglob("MLmodel")).parent
-    project = shutil.copytree(deployed(task, "batch"), tmp_path / "project")
+    project = shutil.copytree(baked(task, "batch"), tmp_path / "project")
     kept = tmp_path / "kept"
     kept.mkdir()
     installed.run("-c", BATCH, kept, model, cwd=project)
@@ -417,4 +417,4 @@ def test_scoring_scripts_of_all_targets(
     installed.mlops("run", "--pipeline", "mlops/azureml/monitor/pipeline.yml", *given, cwd=project)
     (found,) = project.glob(".mlops/steps/watch/*/outputs/findings/metrics.json")
     assert json.loads(found.read_text(encoding="utf-8"))["action"] != "none"
-    installed.run("-c", LIVE, tmp_path, model, port, cwd=deployed(task, "kubernetes"))
+    installed.run("-c", LIVE, tmp_path, model, port, cwd=baked(task, "kubernetes"))

@@ -167,7 +167,7 @@ for fraction in (0.0, 0.01):
 
 
 @pytest.fixture(scope="session")
-def runtime(shared: Path, baked: Callable[[str], Path]) -> Environment:
+def runtime(shared: Path, baked: Callable[..., Path]) -> Environment:
     """An environment as Azure ML's Spark runtime has it, with what the project's conda file adds."""
     conda = (baked("classification") / "mlops/azureml/environments/spark-conda.yml").read_text(encoding="utf-8")
     added = yaml.safe_load(conda)["dependencies"][-1]["pip"]
@@ -177,7 +177,7 @@ def runtime(shared: Path, baked: Callable[[str], Path]) -> Environment:
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the runtime has Python 3.11")
 @pytest.mark.parametrize(("task", "code"), [("classification", TABULAR), ("forecasting", FORECASTING)])
 def test_spark_does_what_one_machine_does(
-    runtime: Environment, baked: Callable[[str], Path], tmp_path: Path, task: str, code: str
+    runtime: Environment, baked: Callable[..., Path], tmp_path: Path, task: str, code: str
 ) -> None:
     java = next(runtime.python.parents[1].rglob("java-runtime"))
     conf = "--master local[2] --conf spark.ui.enabled=false --conf spark.sql.shuffle.partitions=2"
@@ -194,7 +194,7 @@ def test_spark_does_what_one_machine_does(
 
 
 @pytest.mark.parametrize("task", ["classification", "regression", "forecasting"])
-def test_component_stands_in_for_the_step(baked: Callable[[str], Path], task: str) -> None:
+def test_component_stands_in_for_the_step(baked: Callable[..., Path], task: str) -> None:
     """The same inputs and outputs, which config alone exchanges, and packages that the step imports."""
     folder = baked(task) / "mlops/azureml/train"
     own, other = (

@@ -12,7 +12,7 @@ import yaml
 from .conftest import SLUG_FOLDER, TEMPLATE
 from .tasks import ALL, BY_NAME, SCENARIOS, WORDS
 
-Baked = Callable[[str], Path]
+Baked = Callable[..., Path]
 BINARY = {".parquet", ".png"}
 LONGEST_PATH = 140
 RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)

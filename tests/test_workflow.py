@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 pytestmark = pytest.mark.full
-Baked = Callable[[str], Path]
+Baked = Callable[..., Path]
 WORKFLOW = Path(".github", "workflows", "ci.yml")
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 

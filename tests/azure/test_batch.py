@@ -38,9 +38,9 @@ RIGHT = b"1,2\n2,4\n"
 
 
 @pytest.fixture
-def world(deployed: Callable[[str, str], Path], cloud: Cloud, shell: Shell, tmp_path: Path) -> World:
+def world(baked: Callable[..., Path], cloud: Cloud, shell: Shell, tmp_path: Path) -> World:
     """A project with a batch endpoint and a first model in dev, whose jobs answer as the script does."""
-    one = World(copy(deployed("classification", "batch"), tmp_path / "project"), cloud, shell)
+    one = World(copy(baked("classification", "batch"), tmp_path / "project"), cloud, shell)
     (one.root / "src/taxi_fares/score.py").write_text(SCRIPT, encoding="utf-8")
     one.model("1")
     answers(one, RIGHT)

@@ -18,10 +18,10 @@ PUT_ENDPOINT = r"/onlineEndpoints/[^/]+$"
 
 @pytest.fixture(params=["online", "kubernetes"])
 def world(
-    request: pytest.FixtureRequest, deployed: Callable[..., Path], cloud: Cloud, shell: Shell, tmp_path: Path
+    request: pytest.FixtureRequest, baked: Callable[..., Path], cloud: Cloud, shell: Shell, tmp_path: Path
 ) -> World:
     """A project of the target, with a first model in dev whose deployments answer as they should."""
-    one = World(copy(deployed("classification", request.param), tmp_path / "project"), cloud, shell)
+    one = World(copy(baked("classification", request.param), tmp_path / "project"), cloud, shell)
     one.model("1")
     for colour in ("blue", "green"):
         one.behave(colour)

@@ -18,9 +18,9 @@ TWICE = ("classification", "image-classification", "text-classification")  # one
 @pytest.mark.parametrize("target", ["online", "batch", "kubernetes"])
 @pytest.mark.parametrize("task", list(BY_NAME))
 def test_from_a_candidate_to_production(
-    deployed: Callable[[str, str], Path], cloud: Cloud, shell: Shell, tmp_path: Path, task: str, target: str
+    baked: Callable[..., Path], cloud: Cloud, shell: Shell, tmp_path: Path, task: str, target: str
 ) -> None:
-    world = begin(task, deployed, cloud, shell, tmp_path, target)
+    world = begin(task, baked, cloud, shell, tmp_path, target)
 
     def works(*arguments: str, code: int = 0) -> Done:
         done = world.mlops(*arguments)

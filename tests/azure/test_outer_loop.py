@@ -28,15 +28,15 @@ def git(root: Path, *arguments: str) -> str:
 
 
 @pytest.fixture
-def world(deployed: Callable[..., Path], cloud: Cloud, shell: Shell, tmp_path: Path) -> World:
-    return begin("classification", deployed, cloud, shell, tmp_path)
+def world(baked: Callable[..., Path], cloud: Cloud, shell: Shell, tmp_path: Path) -> World:
+    return begin("classification", baked, cloud, shell, tmp_path)
 
 
 def begin(
-    task: str, deployed: Callable[..., Path], cloud: Cloud, shell: Shell, folder: Path, target: str = "online"
+    task: str, baked: Callable[..., Path], cloud: Cloud, shell: Shell, folder: Path, target: str = "online"
 ) -> World:
     """A committed project without any model yet, whose deployments in staging and prod will answer as they should."""
-    one = World(copy(deployed(task, target), folder / "project"), cloud, shell)
+    one = World(copy(baked(task, target), folder / "project"), cloud, shell)
     if target == "batch":
         (one.root / "src/taxi_fares/score.py").write_text(SCRIPT, encoding="utf-8")
     git(one.root, "init", "--quiet")
@@ -303,9 +303,9 @@ def test_stage_says_no_to_slow_endpoints(world: World) -> None:
     assert "NO  load" in done.said or "NO  test deployment" in done.said
 
 
-def test_stage_evaluates_images(deployed: Callable[..., Path], cloud: Cloud, shell: Shell, tmp_path: Path) -> None:
+def test_stage_evaluates_images(baked: Callable[..., Path], cloud: Cloud, shell: Shell, tmp_path: Path) -> None:
     """cv: the candidate itself is tried on production data and goes on."""
-    world = begin("image-classification", deployed, cloud, shell, tmp_path)
+    world = begin("image-classification", baked, cloud, shell, tmp_path)
     candidate(world, "1")
     assert world.mlops("promote", "--env", "staging", *PEOPLE).code == 0
     plan(world)

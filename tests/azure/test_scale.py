@@ -40,8 +40,8 @@ def example(root: Path) -> Json:
     return dict(yaml.safe_load(re.findall("```yaml\n(.*?)```", section, re.DOTALL)[0]))
 
 
-def begin(task: str, deployed: Callable[..., Path], cloud: Cloud, shell: Shell, folder: Path) -> World:
-    return World(copy(deployed(task, "online"), folder / "project"), cloud, shell)
+def begin(task: str, baked: Callable[..., Path], cloud: Cloud, shell: Shell, folder: Path) -> World:
+    return World(copy(baked(task, "online"), folder / "project"), cloud, shell)
 
 
 def submit(world: World) -> Json:
@@ -52,9 +52,9 @@ def submit(world: World) -> Json:
     return dict(sent[-1].json["properties"])
 
 
-def test_spark_then_sweep(deployed: Callable[..., Path], cloud: Cloud, shell: Shell, tmp_path: Path) -> None:
+def test_spark_then_sweep(baked: Callable[..., Path], cloud: Cloud, shell: Shell, tmp_path: Path) -> None:
     """Data preparation with Spark, training as a sweep, the rest on serverless compute; the YAML stays as it is."""
-    world = begin("classification", deployed, cloud, shell, tmp_path)
+    world = begin("classification", baked, cloud, shell, tmp_path)
     train = {"instance_type": "Standard_DS4_v2", "sweep": SWEEP}
     steps = {"prepare": SPARK, "train": train, "evaluate": {"instance_type": "Standard_E8s_v3"}}
     configure(world.root, steps, default="serverless", data=LAKE)
@@ -98,8 +98,8 @@ def test_spark_then_sweep(deployed: Callable[..., Path], cloud: Cloud, shell: Sh
 
 
 @pytest.mark.parametrize("task", ["image-classification", "text-classification"])
-def test_distributed(deployed: Callable[..., Path], cloud: Cloud, shell: Shell, tmp_path: Path, task: str) -> None:
-    world = begin(task, deployed, cloud, shell, tmp_path)
+def test_distributed(baked: Callable[..., Path], cloud: Cloud, shell: Shell, tmp_path: Path, task: str) -> None:
+    world = begin(task, baked, cloud, shell, tmp_path)
     world.cloud.arm.add_compute(world.workspace, "gpu-cluster")
     configure(world.root, {"train": GPU})
     checked = world.mlops("check")
@@ -112,9 +112,9 @@ def test_distributed(deployed: Callable[..., Path], cloud: Cloud, shell: Shell, 
 
 
 @pytest.mark.parametrize("task", list(BY_NAME))
-def test_the_readmes_example(deployed: Callable[..., Path], shell: Shell, tmp_path: Path, task: str) -> None:
+def test_the_readmes_example(baked: Callable[..., Path], shell: Shell, tmp_path: Path, task: str) -> None:
     """Azure ML's schema accepts it."""
-    root = copy(deployed(task, "online"), tmp_path / "project")
+    root = copy(baked(task, "online"), tmp_path / "project")
     given = example(root)
     configure(root, given["compute"]["steps"], given["compute"]["default"], given.get("data"))
     done = shell.run("mlops", "check", cwd=root)
@@ -131,9 +131,9 @@ FAULTS: dict[str, tuple[Json, str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_check_asks_the_sdk(deployed: Callable[..., Path], shell: Shell, tmp_path: Path, fault: str) -> None:
+def test_check_asks_the_sdk(baked: Callable[..., Path], shell: Shell, tmp_path: Path, fault: str) -> None:
     steps, said = FAULTS[fault]
-    root = copy(deployed("classification", "online"), tmp_path / "project")
+    root = copy(baked("classification", "online"), tmp_path / "project")
     configure(root, steps, data=LAKE)
     done = shell.run("mlops", "check", cwd=root)
     assert done.code == 1, done.said

@@ -35,19 +35,16 @@ for environment in config.ENVIRONMENTS:
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("task", list(BY_NAME))
-def test_becomes_rest_objects(deployed: Callable[[str, str], Path], shell: Shell, task: str, target: str) -> None:
-    done = shell.run("python", REST, cwd=deployed(task, target))
+def test_becomes_rest_objects(baked: Callable[..., Path], shell: Shell, task: str, target: str) -> None:
+    done = shell.run("python", REST, cwd=baked(task, target))
     assert done.code == 0, done.said
     assert "score.py" in done.said or "batch.py" in done.said
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_what_a_target_adds(deployed: Callable[[str, str], Path], target: str) -> None:
+def test_what_a_target_adds(baked: Callable[..., Path], target: str) -> None:
     found = {
-        one: {
-            path.relative_to(deployed("classification", one)).as_posix()
-            for path in files(deployed("classification", one))
-        }
+        one: {path.relative_to(baked("classification", one)).as_posix() for path in files(baked("classification", one))}
         for one in TARGETS
     }
     shared = set.intersection(*found.values())
@@ -74,11 +71,9 @@ FAULTS = {
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("name", FAULTS)
-def test_check_finds(
-    deployed: Callable[[str, str], Path], shell: Shell, name: str, target: str, tmp_path: Path
-) -> None:
+def test_check_finds(baked: Callable[..., Path], shell: Shell, name: str, target: str, tmp_path: Path) -> None:
     file, old, new, said = FAULTS[name]
-    root = copy(deployed("classification", target), tmp_path / "project")
+    root = copy(baked("classification", target), tmp_path / "project")
     path = root / file
     text = path.read_text(encoding="utf-8")
     assert old in text

@@ -46,7 +46,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_fault_is_named(baked: Callable[[str], Path], name: str) -> None:
+def test_fault_is_named(baked: Callable[..., Path], name: str) -> None:
     steps, said = FAULTS[name]
     with pytest.raises(Problem, match=said):
         overrides(baked("classification"), steps, raw_data=LAKE)
@@ -64,7 +64,7 @@ def test_schema_of_a_sweep(key: str) -> None:
         config.Sweep.model_validate(content)
 
 
-def test_spark_wants_the_lake(baked: Callable[[str], Path]) -> None:
+def test_spark_wants_the_lake(baked: Callable[..., Path]) -> None:
     """The sample is one file and an asset; many files are a folder."""
     root = baked("classification")
     with pytest.raises(Problem, match=r"reads a uri_folder, and raw_data is .*flights\.parquet: name a folder"):
@@ -73,7 +73,7 @@ def test_spark_wants_the_lake(baked: Callable[[str], Path]) -> None:
     assert (changed["inputs.raw_data.path"], changed["inputs.raw_data.type"]) == (LAKE, "uri_folder")
 
 
-def test_spark_on_an_attached_pool(baked: Callable[[str], Path]) -> None:
+def test_spark_on_an_attached_pool(baked: Callable[..., Path]) -> None:
     pool = {"component": "prepare-spark.yml", "compute": "pool", "conf": {"spark.executor.memory": "8g"}}
     node = overrides(baked("classification"), {"prepare": pool}, raw_data=LAKE)["jobs.prepare"]
     assert node["compute"] == "azureml:pool"
@@ -81,6 +81,6 @@ def test_spark_on_an_attached_pool(baked: Callable[[str], Path]) -> None:
     assert (node["conf"]["spark.executor.memory"], node["conf"]["spark.driver.memory"]) == ("8g", "28g")
 
 
-def test_steps_of_one_pipeline_are_no_trouble_for_another(baked: Callable[[str], Path]) -> None:
+def test_steps_of_one_pipeline_are_no_trouble_for_another(baked: Callable[..., Path]) -> None:
     changed = overrides(baked("classification"), {"train": {"instances": 2}}, "mlops/azureml/monitor/pipeline.yml")
     assert not [key for key in changed if "resources" in key]

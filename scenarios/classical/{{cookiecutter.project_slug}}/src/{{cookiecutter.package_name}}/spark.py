@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -97,7 +97,7 @@ def _readable(raw: DataFrame, name: str, kind: Type) -> Any:
 def _check(contract: Contract, texts: bool) -> Callable[[Parts], Parts]:
     """What holds each part of the rows against the contract; `texts`: as CSV has them, pandas finds out the types."""
     part = contract.model_copy(update={"min_rows": 1, "unique": []})  # these are about all rows
-    strings = {name: str for name, column in contract.columns.items() if column.type == "string"}
+    strings: dict[Hashable, Any] = {name: str for name, column in contract.columns.items() if column.type == "string"}
 
     def check(frames: Parts) -> Parts:
         for frame in frames:
