@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 from mlops_runtime import derived
+from mlops_runtime.errors import Problem
 
 PROJECT = """\
 [project]
@@ -54,3 +55,13 @@ def test_only_environments_that_are_there(tmp_path: Path) -> None:
     assert derived.stale(tmp_path) == []
     (folder / "serve-conda.yml").write_text("other\n", encoding="utf-8")
     assert [path.name for path in derived.stale(tmp_path)] == ["serve-conda.yml"]
+
+
+def test_extras_of_the_images(tmp_path: Path) -> None:
+    (tmp_path / ".python-version").write_text("3.11\n", encoding="utf-8")
+    chosen = '[tool.mlops.extras]\nserve = ["job"]\n'
+    (tmp_path / "pyproject.toml").write_text(PROJECT + chosen, encoding="utf-8")
+    assert packages(tmp_path, "serve") == ["numpy>=2.1", "azureml-mlflow>=1.62"]
+    (tmp_path / "pyproject.toml").write_text(PROJECT + chosen.replace("job", "jib"), encoding="utf-8")
+    with pytest.raises(Problem, match="no extra 'jib' among job"):
+        derived.conda(tmp_path, "serve")

@@ -17,8 +17,11 @@ requires-python = ">=3.11"
 dependencies = ["outer>=1"]
 [project.optional-dependencies]
 job = ["azureml-mlflow>=1"]
+large = ["larger>=1"]
 [dependency-groups]
 train = ["torch>=2"]
+[tool.mlops.extras]
+serve = ["large"]
 """
 
 
@@ -42,6 +45,7 @@ def project(tmp_path: Path) -> Path:
         ("inner", "0.3"),
         ("azureml-mlflow", "1.2"),
         ("torch", "2.9"),
+        ("larger", "2.0"),
     ):
         wheel(wheels, name, version, *needs)
     (tmp_path / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
@@ -61,20 +65,20 @@ def pip(project: Path, name: str) -> set[str]:
 
 
 def test_exact_versions(project: Path) -> None:
-    assert pip(project, "serve") == {"outer==1.5", "inner==0.3"}
+    assert pip(project, "serve") == {"outer==1.5", "inner==0.3", "larger==2.0"}
     assert pip(project, "train") == {"outer==1.5", "inner==0.3", "torch==2.9", "azureml-mlflow==1.2"}
 
 
 def test_ranges_without_a_lock(project: Path) -> None:
     (project / "uv.lock").unlink()
-    assert pip(project, "serve") == {"outer>=1"}
+    assert pip(project, "serve") == {"outer>=1", "larger>=1"}
 
 
 def test_packages_that_the_lock_does_not_know(project: Path) -> None:
     with (project / "pyproject.toml").open("a", encoding="utf-8") as file:
         file.write('[tool.mlops.serve]\npackages = ["azureml-core>=1"]\n')
     derived.render(project)
-    assert pip(project, "serve") == {"outer>=1", "azureml-core>=1"}
+    assert pip(project, "serve") == {"outer>=1", "larger>=1", "azureml-core>=1"}
 
 
 def test_a_lock_that_cannot_be_read(project: Path) -> None:

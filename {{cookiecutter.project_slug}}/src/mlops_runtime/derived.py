@@ -4,6 +4,9 @@ import json
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
+
+from mlops_runtime.errors import Problem
 
 ENVIRONMENTS = Path("mlops", "azureml", "environments")
 # AzureML environment: the file derived for it, and the dependency group and the extra that it has besides.
@@ -16,7 +19,7 @@ NAME = re.compile(r"[A-Za-z0-9._-]+")  # of a package, before its extras and ver
 
 
 def conda(root: Path, name: str) -> str:
-    """The conda file of an environment: the dependencies, its group and extra, and what [tool.mlops.<name>] adds.
+    """The conda file of an environment: the dependencies, its group and extras, and what [tool.mlops.<name>] adds.
 
     A `python` there is the newest that its packages support; `only` names the dependencies that go into an environment
     that Azure ML brings, with a Python of its own.
@@ -24,11 +27,13 @@ def conda(root: Path, name: str) -> str:
     content = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     project, groups = content["project"], content.get("dependency-groups", {})
     python = (root / ".python-version").read_text(encoding="utf-8").strip()
-    _, group, extra = FILES[name]
+    group = FILES[name][1]
     own = content.get("tool", {}).get("mlops", {}).get(name, {})
     python = min(python, own.get("python", python), key=lambda version: [int(part) for part in version.split(".")])
     optional = project.get("optional-dependencies", {})
-    packages = [*project["dependencies"], *groups.get(group, []), *optional.get(extra, []), *own.get("packages", [])]
+    more = [package for extra in extras(content, name) for package in optional[extra]]
+    wanted = [*project["dependencies"], *groups.get(group, []), *more, *own.get("packages", [])]
+    packages = list(dict.fromkeys(wanted))
     if only := own.get("only"):
         packages = [package for package in packages if NAME.match(package)[0] in only]  # type: ignore[index]
     lines = [
@@ -43,6 +48,16 @@ def conda(root: Path, name: str) -> str:
         *(f"      - {json.dumps(package)}" for package in packages),
     ]
     return "\n".join(lines) + "\n"
+
+
+def extras(content: dict[str, Any], name: str) -> list[str]:
+    """The extras that an environment has, by pyproject.toml: those that steps need there, and [tool.mlops.extras]."""
+    known = content["project"].get("optional-dependencies", {})
+    chosen = content.get("tool", {}).get("mlops", {}).get("extras", {}).get(name, [])
+    for extra in chosen:
+        if extra not in known:
+            raise Problem(f"pyproject.toml: tool.mlops.extras.{name}: no extra {extra!r} among {', '.join(known)}.")
+    return [*([FILES[name][2]] if FILES[name][2] else []), *chosen]
 
 
 def derive(root: Path) -> dict[Path, str]:

@@ -70,7 +70,7 @@ def _client(settings: Config, subscription: str, group: str, **place: str) -> "M
         raise Problem("The Azure SDK is not installed: run `uv sync --extra azure`.")
     if not subscription:
         file = "shared" if "registry_name" in place else settings.environment
-        raise Problem(f"config/{file}.yml: the subscription is empty: write its id there, or run `mlops bootstrap`.")
+        raise Problem(f"config/{file}.yml: the subscription is empty: write its id there.")
     quiet()
     from azure.ai.ml import MLClient
 

@@ -37,7 +37,7 @@ ADVICE = {
         "another operation is under way there: wait until it has ended and run the command again"
     ),
     r"ParentResourceNotFound|ResourceNotFound|WorkspaceNotFound|NotFound|\b404\b|does not exist": (
-        "check the names under azure: and registry: in config; `mlops bootstrap` and the infrastructure create them"
+        "check the names under azure:, registry: and compute: in config; what they name has to be there"
     ),
     r"Too ?Many ?Requests|\b429\b|Throttl": "Azure wants fewer requests: wait some minutes, then run the command again",
     r"connect|timed? ?out|Name or service|resolve|Connection|ServiceUnavailable|\b50[0-9]\b": (

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_runtime.config import read_yaml
-from mlops_runtime.derived import ENVIRONMENTS, FILES
+from mlops_runtime.derived import ENVIRONMENTS, FILES, extras
 from mlops_runtime.errors import Problem
 
 PLAIN = ["--no-hashes", "--no-emit-project", "--no-default-groups", "--no-header", "--no-annotate"]
@@ -20,7 +20,7 @@ def locked(root: Path, name: str) -> Any:
     As it is where there is no lock, and where packages are added that the lock does not know: they have limits of their
     own on the others.
     """
-    file, group, extra = FILES[name]
+    file, group, _ = FILES[name]
     content = read_yaml(root / ENVIRONMENTS / file)
     said = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     if not (root / "uv.lock").is_file() or said.get("tool", {}).get("mlops", {}).get(name):
@@ -29,7 +29,7 @@ def locked(root: Path, name: str) -> Any:
     if uv is None:
         raise Problem("uv.lock says which versions run on Azure ML, and uv, which reads it, is not on the path.")
     chosen = ["--group", group] if group in said.get("dependency-groups", {}) else []
-    chosen += ["--extra", extra] if extra else []
+    chosen += [word for extra in extras(said, name) for word in ("--extra", extra)]
     done = subprocess.run(
         [uv, "export", "--quiet", "--frozen", *PLAIN, *chosen],
         cwd=root,
