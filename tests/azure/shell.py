@@ -87,7 +87,7 @@ class Running:
             return False
         return True
 
-    def wait(self, seconds: float = 120) -> "Done":
+    def wait(self, seconds: float = 400) -> "Done":
         """Its end."""
         until = time.monotonic() + seconds
         while self.alive():
