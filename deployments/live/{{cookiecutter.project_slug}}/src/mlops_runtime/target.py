@@ -120,6 +120,7 @@ def _bring(settings: Config, model: Any, *, dry_run: bool = False, take_over: bo
     print(f"{said}: content {content.digest}", flush=True)
     live.hold(content.digest, take_over)
     try:
+        live.token()  # now: minutes after a pipeline signed in, Entra gives it no other kind of token
         return _Rollout(live, own, content, rows).run()
     except (Problem, KeyboardInterrupt):
         live.let_go()
@@ -211,7 +212,7 @@ class _Rollout:
 
 
 def _ask(live: Any, name: str) -> probes.Ask:
-    return probes.asker(live.uri, name, cloud.token)
+    return probes.asker(live.uri, name, live.token)
 
 
 def _smoke(live: Any, name: str, rows: list[dict[str, Any]]) -> None:

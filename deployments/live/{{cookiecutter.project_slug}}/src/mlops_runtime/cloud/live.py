@@ -1,6 +1,7 @@
 """A live endpoint on Azure: its state, its traffic, and how many instances its deployments have."""
 
 import itertools
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
 POLLS = (1, 2, 4, 8, 15)  # seconds between looks at a deployment; the last one is repeated
+EARLY = 300  # seconds before its end in which a token is asked for again
 MANAGEMENT = "https://management.azure.com"
 AUTOSCALE = "Microsoft.Insights/autoscaleSettings"
 
@@ -25,6 +27,8 @@ class Live(Endpoint):
     def __init__(self, settings: Config, client: "MLClient") -> None:
         super().__init__(settings, client.online_endpoints, client.online_deployments)
         self.uri = ""
+        self._token, self._until = "", 0.0
+        self._asking = threading.Lock()
 
     def state(self) -> State:
         """What is there now."""
@@ -40,6 +44,16 @@ class Live(Endpoint):
             str((entity.tags or {}).get(ROLLOUT, "")),
             str((entity.tags or {}).get(REFUSED, "")),
         )
+
+    def token(self) -> str:
+        """What lets requests in, as the endpoint's auth_mode wants it; kept, as to get one can take seconds."""
+        with self._asking:
+            if time.time() >= self._until:
+                with explained(f"To sign in to the endpoint {self.name}"):
+                    given = self.operations.get_keys(self.name)
+                self._token = str(getattr(given, "access_token", None) or given.primary_key)
+                self._until = float(getattr(given, "expiry_time_utc", None) or "inf") - EARLY
+            return self._token
 
     def shift(
         self, traffic: dict[str, int], *, mirror: dict[str, int] | None = None, end: bool = False, refused: str = ""
