@@ -34,7 +34,7 @@ def init():
 def run(files):
     return serving.read_table(Path(files[0])).assign(prediction=lambda rows: rows["a"] * 2)
 '''
-RIGHT = b"1,2\n2,4\n"
+RIGHT = b"1 2\n2 4\n"  # as Azure ML writes tables: with spaces between the columns
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_first_update_unchanged_rollback(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("predictions", "reason"),
-    [(b"1,2\n", "1 rows and not 2"), (b"1\n2\n", "1 columns and not a, prediction"), (b"", "0 rows and not 2")],
+    [(b"1 2\n", "1 rows and not 2"), (b"1\n2\n", "1 columns and not a, prediction"), (b"", "0 rows and not 2")],
 )
 def test_wrong_answers_are_refused(world: World, predictions: bytes, reason: str) -> None:
     world.deploy()

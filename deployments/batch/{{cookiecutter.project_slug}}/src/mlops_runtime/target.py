@@ -1,9 +1,7 @@
 """Where the model serves: a batch endpoint, whose new deployment must score a sample before it becomes the default."""
 
 import base64
-import csv
 import importlib
-import io
 import os
 import tempfile
 import time
@@ -129,7 +127,7 @@ def _try(batch: Any, package: str, name: str, model: Path, folder: Path) -> None
     file = folder / "sample.parquet"
     sample(serving.example_rows(model), script.service.inputs).to_parquet(file, index=False)
     expected = script.run([str(file)])
-    rows = list(csv.reader(io.StringIO(batch.score(name, folder))))
+    rows = batch.score(name, folder)
     if len(rows) != len(expected):
         raise Refusal(f"{name} failed its test: it answered {len(rows)} rows and not {len(expected)}.")
     odd = [len(row) for row in rows if len(row) != len(expected.columns)]
@@ -186,7 +184,7 @@ def _load(settings: Config, model: Any, name: str) -> list[Gate]:
             rows.iloc[first : first + size].to_parquet(place / f"{first}.parquet", index=False)
         begun = time.monotonic()
         try:
-            answered = len(list(csv.reader(io.StringIO(batch.score(name, place)))))
+            answered = len(batch.score(name, place))
         except Refusal as refusal:
             return [Gate("rows", False, None, objective.rows, str(refusal))]
         minutes = (time.monotonic() - begun) / 60
