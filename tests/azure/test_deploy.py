@@ -211,6 +211,44 @@ def test_killed_then_rolled_back(world: World) -> None:
     assert world.mlops("rollback", "--env", "dev").code == 1, "it never served"
 
 
+@pytest.mark.parametrize("nth", [3, 4], ids=["50 %", "100 %"])
+def test_killed_then_another_model(world: World, nth: int) -> None:
+    for version in ("1", "2"):  # green serves, so that blue comes first where shares are equal
+        world.model(version)
+        world.deploy()
+    assert world.traffic == {"green": 100}
+    world.model("3")
+    running = []
+    world.cloud.faults.add(Fault("PUT", PUT_ENDPOINT, then=lambda _: kill(running[0]), nth=nth))
+    running.append(world.start("deploy", "--env", "dev"))
+    running[0].wait()
+    world.model("4")
+    world.behave("blue", good=500, calls=0)
+    done = world.deploy()
+    assert done.code == 1, done.said
+    assert "traffic: green 100 %, as something else was on its way" in done.said
+    assert world.traffic == {"green": 100}
+    green = world.found("/deployments/green")
+    assert green
+    assert green["tags"]["model_version"] == "2", "what served was not replaced"
+
+
+def test_killed_with_everything_and_then_not_well(world: World) -> None:
+    world.deploy()
+    world.model("2")
+    running = []
+    world.cloud.faults.add(Fault("PUT", PUT_ENDPOINT, then=lambda _: kill(running[0]), nth=4))
+    running.append(world.start("deploy", "--env", "dev"))
+    running[0].wait()
+    world.cloud.arm.settle()
+    assert world.traffic == {"green": 100}
+    world.behave("green", good=500, calls=0)
+    done = world.deploy()
+    assert done.code == 1, done.said
+    assert "All requests went back to blue" in done.said
+    assert world.traffic == {"blue": 100}
+
+
 def test_two_at_once(world: World) -> None:
     world.deploy()
     world.model("2")

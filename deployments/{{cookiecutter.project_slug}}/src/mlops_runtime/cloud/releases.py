@@ -135,10 +135,10 @@ class Endpoint:
             except ResourceNotFoundError:
                 return None
 
-    def hold(self, content: str, take_over: bool) -> None:
+    def hold(self, content: str, take_over: bool, edit: Callable[[Any], None] = lambda entity: None) -> None:
         """Take the lease for the rollout of `content`, a digest; make the endpoint if there is none.
 
-        Refusal while somebody else has it.
+        `edit` changes it in the same write. Refusal while somebody else has the lease.
         """
         there = self.read()
         owner, until = _lease(there)
@@ -150,7 +150,7 @@ class Endpoint:
             )
         if there is None:
             print(f"Creating the endpoint {self.name} …", flush=True)
-        self._write(there, {ROLLOUT: content} if content else {}, lambda entity: None)
+        self._write(there, {ROLLOUT: content} if content else {}, edit)
         self._check(self.read())  # somebody else may have written in the same moment: the last one has it
 
     def change(self, edit: Callable[[Any], None], *, end: bool = False, refused: str = "") -> None:
