@@ -44,7 +44,8 @@ def test_first_update_unchanged_rollback(world: World) -> None:
         ("model_inputs", "model_outputs", "refused"), "Enabled"
     )
     assert blue["properties"]["environmentVariables"]["MLOPS_MODEL_VERSION"] == "1"
-    assert (world.found() or {})["properties"]["authMode"].lower() == "aadtoken"
+    endpoint = (world.found() or {})["properties"]
+    assert endpoint["authMode"].lower() == ("amltoken" if "compute" in endpoint else "aadtoken")
     assert world.tags == {}, "the lease was given back"
     scaled = world.cloud.autoscale.settings
     if "autoscale" in (world.root / "config/dev.yml").read_text(encoding="utf-8"):
@@ -79,6 +80,11 @@ def test_first_update_unchanged_rollback(world: World) -> None:
     back = world.mlops("rollback", "--env", "dev")
     assert back.code == 0, back.said
     assert world.traffic == {"blue": 100}
+    watch = world.cloud.get("dev", "/schedules/taxi-fares-watch")
+    assert watch
+    inputs = watch["properties"]["action"]["jobDefinition"]["inputs"]
+    assert inputs["collected"]["uri"].endswith("/blue"), "what serves is what is looked at"
+    assert inputs["model_version"]["value"] == "1"
     forth = world.mlops("rollback", "--env", "dev")
     assert forth.code == 0, forth.said
     assert world.traffic == {"green": 100}

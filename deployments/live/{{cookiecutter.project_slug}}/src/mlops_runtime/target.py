@@ -258,6 +258,7 @@ def rollback(settings: Config, *, dry_run: bool, take_over: bool) -> None:
         live.let_go()
         raise
     print(f"{other} gets all requests.")
+    _watch_over(settings, model, other)
 
 
 def trial(settings: Config, model: Any) -> dict[str, Sequence[Gate]]:

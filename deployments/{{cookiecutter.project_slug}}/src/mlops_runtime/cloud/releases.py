@@ -19,6 +19,7 @@ from mlops_runtime.collecting import MASK, VERSION
 from mlops_runtime.config import Config
 from mlops_runtime.errors import Problem, Refusal
 from mlops_runtime.promotion import PROMOTED
+from mlops_runtime.tracking import COPIED
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -107,7 +108,8 @@ def _copy(client: "MLClient", model: Registered, folder: Path) -> None:
     from azure.ai.ml.entities import Model
 
     if models.choose(client, model.name, model.version) is None:
-        entity = Model(path=folder, type="mlflow_model", name=model.name, version=model.version, tags=model.tags)
+        tags = {**model.tags, COPIED: model.id}
+        entity = Model(path=folder, type="mlflow_model", name=model.name, version=model.version, tags=tags)
         with explained(f"To copy {model.name} {model.version} into the workspace"):
             client.models.create_or_update(entity)
         print(f"Copied {model.name} {model.version} into the workspace.")
@@ -134,6 +136,12 @@ class Endpoint:
                 return self.operations.get(self.name)
             except ResourceNotFoundError:
                 return None
+
+    def model(self, name: str) -> Registered:
+        """The model that a deployment runs."""
+        with explained(f"To look at the deployment {name}"):
+            one = self.deployments.get(name, self.name)
+        return Registered(self.settings.project.name, str((one.tags or {}).get(MODEL, "")), {}, str(one.model))
 
     def hold(self, content: str, take_over: bool, edit: Callable[[Any], None] = lambda entity: None) -> None:
         """Take the lease for the rollout of `content`, a digest; make the endpoint if there is none.
@@ -214,14 +222,21 @@ class Endpoint:
 
 def _end(operation: Any) -> None:
     """Wait for a long-running operation; Problem when it does not end."""
-    operation.wait(LONGEST_SECONDS)
+    ends = time.monotonic() + LONGEST_SECONDS
+    while not operation.done() and time.monotonic() < ends:
+        operation.wait(1)  # Windows hears Ctrl-C only between waits
     if not operation.done():
-        minutes = LONGEST_SECONDS / 60
-        raise Problem(
-            f"Azure has not ended an operation after {minutes:.0f} minutes: look at the endpoint in Azure ML studio. "
-            "Run the command again: it goes on where it was."
-        )
+        raise never_ends()
     operation.result()
+
+
+def never_ends() -> Problem:
+    """What to say when Azure does not finish."""
+    minutes = LONGEST_SECONDS / 60
+    return Problem(
+        f"Azure has not ended an operation after {minutes:.0f} minutes: look at the endpoint in Azure ML studio. "
+        "Run the command again: it goes on where it was."
+    )
 
 
 def _lease(entity: Any) -> tuple[str, float]:
@@ -237,6 +252,7 @@ def _gone(owner: str) -> bool:
         return False
     try:
         process = psutil.Process(int(pid))
-        return f"{process.create_time():.0f}" != started or process.status() == psutil.STATUS_ZOMBIE
+        another = abs(process.create_time() - float(started)) > 2  # the clock that it is reckoned by moves a little
+        return another or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_runtime import cloud
 from mlops_runtime.cloud.errors import explained
-from mlops_runtime.cloud.models import Registered
-from mlops_runtime.cloud.releases import DIGEST, MODEL, REFUSED, ROLLOUT, Endpoint
+from mlops_runtime.cloud.releases import DIGEST, LONGEST_SECONDS, REFUSED, ROLLOUT, Endpoint, never_ends
 from mlops_runtime.config import Config
 from mlops_runtime.rollout import IN_PROGRESS, Deployed, State
 
@@ -67,24 +66,21 @@ class Live(Endpoint):
         self.change(edit, end=end, refused=refused)
 
     def wait(self, name: str) -> str:
-        """Wait until Azure has finished with a deployment; its state then."""
+        """Wait until Azure has finished with a deployment; its state then. Problem when it does not finish."""
+        ends = time.monotonic() + LONGEST_SECONDS
         for pause in itertools.chain(POLLS, itertools.repeat(POLLS[-1])):
             state = self.provisioning(name)
             if state not in IN_PROGRESS:
                 return state
+            if time.monotonic() > ends:
+                break
             time.sleep(pause)
-        raise AssertionError("unreachable")
+        raise never_ends()
 
     def provisioning(self, name: str) -> str:
         """Azure's word for a deployment's state."""
         with explained(f"To look at the deployment {name}"):
             return cloud.word(self.deployments.get(name, self.name).provisioning_state)
-
-    def model(self, name: str) -> Registered:
-        """The model that a deployment runs."""
-        with explained(f"To look at the deployment {name}"):
-            one = self.deployments.get(name, self.name)
-        return Registered(self.settings.project.name, str((one.tags or {}).get(MODEL, "")), {}, str(one.model))
 
     def scale(self, name: str, least: int, most: int, cpu_percent: int) -> None:
         """Let Azure Monitor add instances above this load and take them away below half of it."""
