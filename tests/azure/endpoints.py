@@ -122,6 +122,8 @@ def put_deployment(arm: Arm, call: Call) -> Answer:
         kubernetes = properties["endpointComputeType"] == "Kubernetes"
         added = {"containerResourceRequirements": needed} if kubernetes else {}
         properties = {**DEFAULTS, **added, **properties}
+        if old:  # the machines are those that it began with
+            properties["instanceType"] = old["properties"].get("instanceType")
     stored = arm.put(call.id, {**body, "properties": {**properties, **state}})
 
     def finish() -> None:

@@ -1,5 +1,6 @@
 """`mlops deploy` and `mlops rollback` on live endpoints: what they do, what they refuse, and how they recover."""
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -164,6 +165,23 @@ def test_first_deployment_that_is_not_well(world: World) -> None:
     assert again.code == 0, again.said
     assert world.traffic == {"blue": 100}
     assert world.tags == {}
+
+
+def test_other_machines(world: World) -> None:
+    for version in ("1", "2"):
+        world.model(version)
+        world.deploy()
+    config = world.root / "config/dev.yml"
+    text = config.read_text(encoding="utf-8")
+    given = re.sub(r"instance_type: \S+", "instance_type: larger", text)
+    assert given != text
+    config.write_text(given, encoding="utf-8")
+    done = world.deploy()
+    assert done.code == 0, done.said
+    assert world.traffic == {"blue": 100}
+    blue = world.found("/deployments/blue")
+    assert blue
+    assert blue["properties"]["instanceType"] == "larger"
 
 
 def test_slow_answers_are_not_well(world: World) -> None:

@@ -198,15 +198,28 @@ class Endpoint:
             _end(self.operations.begin_create_or_update(entity))
 
     def create(self, name: str, content: Release) -> None:
-        """Create or replace a deployment; Problem with the end of its log when that fails."""
+        """Create or replace a deployment without traffic; Problem with the end of its log when that fails."""
         changes = {**content.changes, "name": name, f"tags.{DIGEST}": content.digest, f"tags.{MODEL}": content.version}
         entity = cloud.load(self.settings.root / release.DEPLOYMENT, changes)
         self._check(self.read())
+        self._remove_other_machines(name, entity)
         try:
             with explained(f"To create the deployment {name}"), cloud.hushed():
                 _end(self.deployments.begin_create_or_update(entity))
         except Problem as problem:
             raise Problem(f"{problem}{self.log(name)}") from problem
+
+    def _remove_other_machines(self, name: str, entity: Any) -> None:
+        """Remove a deployment whose machines are of another type: Azure changes all of a deployment but those."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with explained(f"To remove the deployment {name}, whose machines are of another type"), cloud.hushed():
+            try:
+                there = self.deployments.get(name, self.name)
+            except ResourceNotFoundError:
+                return
+            if getattr(there, "instance_type", None) != getattr(entity, "instance_type", None):
+                _end(self.deployments.begin_delete(name, self.name))
 
     def log(self, name: str) -> str:
         """The end of a deployment's log, as a text to append to a message; empty when the service has none."""
