@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ENDED = ("Completed", "Failed", "Canceled", "NotResponding")
 POLLS = (1, 2, 4, 8, 15)  # seconds between looks at a job; the last one is repeated
 LOG = "std_log.txt"
-TAIL = 20  # lines of a failed step's log
+TAIL = 40  # lines of a failed step's log
 REGISTER = "register"  # the step that says no
 
 
