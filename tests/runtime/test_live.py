@@ -14,14 +14,13 @@ class Operations:
 
     def __init__(self, **given: Any) -> None:
         self.asked, self.given = 0, given
+        self.ends: dict[str, float] = {}
 
     def get_keys(self, name: str) -> Any:
         assert name == "flights"
         self.asked += 1
         time.sleep(0.01)
         return SimpleNamespace(**{key: f"{value}-{self.asked}" for key, value in self.given.items()}, **self.ends)
-
-    ends: dict[str, float] = {}
 
 
 def live(operations: Operations) -> Live:

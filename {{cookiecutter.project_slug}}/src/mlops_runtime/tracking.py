@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 PIPELINE_RUN = "MLOPS_PIPELINE_RUN"  # set by the local runner: groups the steps' MLflow runs
-COPIED = "copied_from"  # tag of a version that comes from the registry of all environments, with a digest as its version
+COPIED = "copied_from"  # tag of a version that comes from the registry: its version there, a digest, is no number
 
 
 @dataclass(frozen=True)

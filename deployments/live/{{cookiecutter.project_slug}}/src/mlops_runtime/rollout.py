@@ -122,7 +122,7 @@ def previous(state: State) -> str | None:
 
 
 def superseded(state: State, digest: str) -> str | None:
-    """Which deployment gets back what another content on its way has; None when there is none, or nothing else ready."""
+    """Which deployment gets back what another content on its way has; None when there is none or nobody else."""
     other = state.runs(state.rollout) if state.rollout != digest else []
     return previous(state) if state.most(other) else None
 
