@@ -101,7 +101,9 @@ def test_submit(world: World) -> None:
     assert re.search(r"/data/flights/versions/[0-9a-f]{12}$", job["inputs"]["raw_data"]["uri"])
     for step in job["jobs"].values():
         assert re.search(r"/components/\w+/versions/[0-9a-f]{12}$", step["componentId"]), "never `latest`"
-        assert step["environment_variables"]["MLOPS_GIT_COMMIT"] == commit
+    assert job["jobs"]["register"]["environment_variables"]["MLOPS_GIT_COMMIT"] == commit
+    others = [step for name, step in job["jobs"].items() if name != "register"]
+    assert not any(step.get("environment_variables") for step in others), "what is unchanged is used again"
 
     before = len(world.writes())
     again = world.mlops("submit", "--env", "dev", "--set", "trials=3")
@@ -113,7 +115,7 @@ def test_submit(world: World) -> None:
     changed = world.mlops("submit", "--env", "dev")
     assert changed.said.count("Registered component") == 4, changed.said
     assert "Registered environment" not in changed.said
-    assert jobs(world)[-1]["jobs"]["train"]["environment_variables"]["MLOPS_GIT_COMMIT"] == f"{commit}+changes"
+    assert jobs(world)[-1]["jobs"]["register"]["environment_variables"]["MLOPS_GIT_COMMIT"] == f"{commit}+changes"
 
 
 def test_submit_says_which_step_failed(world: World) -> None:
