@@ -153,3 +153,19 @@ def test_copies_from_the_registry_are_no_versions_of_this_workspace(monkeypatch:
     champion = tracking.champion("toy")
     assert champion
     assert champion.version == "10"
+
+
+def test_the_same_model_from_another_candidate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Staging looks for the model by its candidate, also when an earlier candidate led to the same."""
+    (tmp_path / "data/model").mkdir(parents=True)
+    (tmp_path / "data/model/weights.json").write_text("1")
+    there = tracking.Version("toy", "3", {"model_digest": tracking.digest(tmp_path / "data/model"), "parent": "a"})
+    told: list[tuple[str, str, str]] = []
+    monkeypatch.setattr(tracking, "versions", lambda _: [there])
+    monkeypatch.setattr(tracking, "tag", lambda version, key, value: told.append((version.version, key, value)))
+    register.register(tmp_path, tmp_path, "toy")
+    assert not told, "nobody asked for it as another's"
+    monkeypatch.setenv(register.PARENT, "b")
+    record = register.register(tmp_path, tmp_path, "toy")
+    assert record["version"] == "3"
+    assert told == [("3", "parent", "b")]

@@ -159,6 +159,11 @@ def register(name: str, source: str, run_id: str, tags: dict[str, str]) -> str:
     return str(client.create_model_version(name, source, run_id, tags=tags).version)
 
 
+def tag(version: Version, key: str, value: str) -> None:
+    """Set one tag of a registered version."""
+    connect().MlflowClient().set_model_version_tag(version.name, version.version, key, value)
+
+
 def champion(name: str) -> Version | None:
     """The newest version that passed its gates and is not retired (tag `retired`); None when there is none."""
     return next((v for v in versions(name) if v.tags.get("gates") == "passed" and "retired" not in v.tags), None)
