@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 import urllib.error
 import urllib.request
 import uuid
@@ -80,6 +81,8 @@ def put_endpoint(arm: Arm, call: Call) -> Answer:
     online = call.names["kind"].lower() == "onlineendpoints"
     if online:
         traffic_is_right(arm, call, properties)
+    if properties.get("compute") and properties["authMode"].lower() == "aadtoken":
+        raise refuse("Microsoft Entra tokens (aad_token) are supported on managed online endpoints only.")
     default = (properties.get("defaults") or {}).get("deploymentName")
     if default and not arm.find(f"{call.id}/deployments/{default}"):
         raise refuse(f"The default deployment '{default}' does not exist.")
@@ -119,6 +122,8 @@ def put_deployment(arm: Arm, call: Call) -> Answer:
         kubernetes = properties["endpointComputeType"] == "Kubernetes"
         added = {"containerResourceRequirements": needed} if kubernetes else {}
         properties = {**DEFAULTS, **added, **properties}
+        if old:  # the machines are those that it began with
+            properties["instanceType"] = old["properties"].get("instanceType")
     stored = arm.put(call.id, {**body, "properties": {**properties, **state}})
 
     def finish() -> None:
@@ -160,7 +165,9 @@ def list_keys(arm: Arm, call: Call) -> Answer:
 def get_token(arm: Arm, call: Call) -> Answer:
     """A token of the endpoint's own."""
     arm.get(call.id.rpartition("/")[0])
-    return Answer({"accessToken": "aml-token", "tokenType": "Bearer", "expiryTimeUtc": 0, "refreshAfterTimeUtc": 0})
+    ends = int(time.time()) + 3600
+    said = {"accessToken": "aml-token", "tokenType": "Bearer", "expiryTimeUtc": ends, "refreshAfterTimeUtc": ends - 600}
+    return Answer(said)
 
 
 @route("POST", "/onlineEndpoints/{name}/deployments/{deployment}/getLogs")

@@ -34,7 +34,7 @@ def init():
 def run(files):
     return serving.read_table(Path(files[0])).assign(prediction=lambda rows: rows["a"] * 2)
 '''
-RIGHT = b"1,2\n2,4\n"
+RIGHT = b"1 2\n2 4\n"  # as Azure ML writes tables: with spaces between the columns
 
 
 @pytest.fixture
@@ -91,22 +91,32 @@ def test_first_update_unchanged_rollback(world: World) -> None:
     assert second.code == 0, second.said
     two = default(world)
     assert two != one
-    assert world.mlops("rollback", "--env", "dev").code == 0
+    back = world.mlops("rollback", "--env", "dev")
+    assert back.code == 0, back.said
     assert default(world) == one
+    watch = world.cloud.get("dev", "/schedules/taxi-fares-watch")
+    assert watch
+    said = watch["properties"]["action"]["jobDefinition"]["inputs"]["model_version"]["value"]
+    assert said == "1", "what scores is what is looked at"
     assert world.mlops("rollback", "--env", "dev").code == 0
     assert default(world) == two
 
+    endpoint = f"{world.workspace.id}/batchEndpoints/{world.endpoint}"
+    theirs = world.found(f"/deployments/{one}", KIND)
+    assert theirs
+    world.cloud.arm.put(f"{endpoint}/deployments/of-a-person", {**theirs, "name": "of-a-person", "tags": {}})
     world.model("3")
     third = world.deploy()
     assert third.code == 0, third.said
     assert f"removed {one}" in third.said
     assert world.found(f"/deployments/{two}", KIND)
     assert not world.found(f"/deployments/{one}", KIND)
+    assert world.found("/deployments/of-a-person", KIND)
 
 
 @pytest.mark.parametrize(
     ("predictions", "reason"),
-    [(b"1,2\n", "1 rows and not 2"), (b"1\n2\n", "1 columns and not a, prediction"), (b"", "0 rows and not 2")],
+    [(b"1 2\n", "1 rows and not 2"), (b"1\n2\n", "1 columns and not a, prediction"), (b"", "0 rows and not 2")],
 )
 def test_wrong_answers_are_refused(world: World, predictions: bytes, reason: str) -> None:
     world.deploy()

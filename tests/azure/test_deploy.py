@@ -1,5 +1,6 @@
 """`mlops deploy` and `mlops rollback` on live endpoints: what they do, what they refuse, and how they recover."""
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -44,7 +45,8 @@ def test_first_update_unchanged_rollback(world: World) -> None:
         ("model_inputs", "model_outputs", "refused"), "Enabled"
     )
     assert blue["properties"]["environmentVariables"]["MLOPS_MODEL_VERSION"] == "1"
-    assert (world.found() or {})["properties"]["authMode"].lower() == "aadtoken"
+    endpoint = (world.found() or {})["properties"]
+    assert endpoint["authMode"].lower() == ("amltoken" if "compute" in endpoint else "aadtoken")
     assert world.tags == {}, "the lease was given back"
     scaled = world.cloud.autoscale.settings
     if "autoscale" in (world.root / "config/dev.yml").read_text(encoding="utf-8"):
@@ -79,6 +81,11 @@ def test_first_update_unchanged_rollback(world: World) -> None:
     back = world.mlops("rollback", "--env", "dev")
     assert back.code == 0, back.said
     assert world.traffic == {"blue": 100}
+    watch = world.cloud.get("dev", "/schedules/taxi-fares-watch")
+    assert watch
+    inputs = watch["properties"]["action"]["jobDefinition"]["inputs"]
+    assert inputs["collected"]["uri"].endswith("/blue"), "what serves is what is looked at"
+    assert inputs["model_version"]["value"] == "1"
     forth = world.mlops("rollback", "--env", "dev")
     assert forth.code == 0, forth.said
     assert world.traffic == {"green": 100}
@@ -160,6 +167,23 @@ def test_first_deployment_that_is_not_well(world: World) -> None:
     assert world.tags == {}
 
 
+def test_other_machines(world: World) -> None:
+    for version in ("1", "2"):
+        world.model(version)
+        world.deploy()
+    config = world.root / "config/dev.yml"
+    text = config.read_text(encoding="utf-8")
+    given = re.sub(r"instance_type: \S+", "instance_type: larger", text)
+    assert given != text
+    config.write_text(given, encoding="utf-8")
+    done = world.deploy()
+    assert done.code == 0, done.said
+    assert world.traffic == {"blue": 100}
+    blue = world.found("/deployments/blue")
+    assert blue
+    assert blue["properties"]["instanceType"] == "larger"
+
+
 def test_slow_answers_are_not_well(world: World) -> None:
     world.deploy()
     world.model("2")
@@ -209,6 +233,44 @@ def test_killed_then_rolled_back(world: World) -> None:
     assert world.traffic == {"blue": 100}
     assert list(world.tags) == ["refused"]
     assert world.mlops("rollback", "--env", "dev").code == 1, "it never served"
+
+
+@pytest.mark.parametrize("nth", [3, 4], ids=["50 %", "100 %"])
+def test_killed_then_another_model(world: World, nth: int) -> None:
+    for version in ("1", "2"):  # green serves, so that blue comes first where shares are equal
+        world.model(version)
+        world.deploy()
+    assert world.traffic == {"green": 100}
+    world.model("3")
+    running = []
+    world.cloud.faults.add(Fault("PUT", PUT_ENDPOINT, then=lambda _: kill(running[0]), nth=nth))
+    running.append(world.start("deploy", "--env", "dev"))
+    running[0].wait()
+    world.model("4")
+    world.behave("blue", good=500, calls=0)
+    done = world.deploy()
+    assert done.code == 1, done.said
+    assert "traffic: green 100 %, as something else was on its way" in done.said
+    assert world.traffic == {"green": 100}
+    green = world.found("/deployments/green")
+    assert green
+    assert green["tags"]["model_version"] == "2", "what served was not replaced"
+
+
+def test_killed_with_everything_and_then_not_well(world: World) -> None:
+    world.deploy()
+    world.model("2")
+    running = []
+    world.cloud.faults.add(Fault("PUT", PUT_ENDPOINT, then=lambda _: kill(running[0]), nth=4))
+    running.append(world.start("deploy", "--env", "dev"))
+    running[0].wait()
+    world.cloud.arm.settle()
+    assert world.traffic == {"green": 100}
+    world.behave("green", good=500, calls=0)
+    done = world.deploy()
+    assert done.code == 1, done.said
+    assert "All requests went back to blue" in done.said
+    assert world.traffic == {"blue": 100}
 
 
 def test_two_at_once(world: World) -> None:

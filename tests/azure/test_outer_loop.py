@@ -101,7 +101,9 @@ def test_submit(world: World) -> None:
     assert re.search(r"/data/flights/versions/[0-9a-f]{12}$", job["inputs"]["raw_data"]["uri"])
     for step in job["jobs"].values():
         assert re.search(r"/components/\w+/versions/[0-9a-f]{12}$", step["componentId"]), "never `latest`"
-        assert step["environment_variables"]["MLOPS_GIT_COMMIT"] == commit
+    assert job["jobs"]["register"]["environment_variables"]["MLOPS_GIT_COMMIT"] == commit
+    others = [step for name, step in job["jobs"].items() if name != "register"]
+    assert not any(step.get("environment_variables") for step in others), "what is unchanged is used again"
 
     before = len(world.writes())
     again = world.mlops("submit", "--env", "dev", "--set", "trials=3")
@@ -113,7 +115,7 @@ def test_submit(world: World) -> None:
     changed = world.mlops("submit", "--env", "dev")
     assert changed.said.count("Registered component") == 4, changed.said
     assert "Registered environment" not in changed.said
-    assert jobs(world)[-1]["jobs"]["train"]["environment_variables"]["MLOPS_GIT_COMMIT"] == f"{commit}+changes"
+    assert jobs(world)[-1]["jobs"]["register"]["environment_variables"]["MLOPS_GIT_COMMIT"] == f"{commit}+changes"
 
 
 def test_submit_says_which_step_failed(world: World) -> None:
@@ -273,9 +275,10 @@ def test_stage_goes_on_with_the_job_that_it_sent(world: World) -> None:
     assert len(jobs(world)) == 1
 
 
+BROKEN = "mlops_runtime.contract.ContractError: flights.parquet breaks the contract flights"
 VERDICTS = {
     "biased": ({"gates": [{**GOOD[0], "passed": False, "reason": "groups differ"}]}, "groups differ"),
-    "bad data": ({"failing": "prepare", "log": "column x: 12 values are out of range\n"}, "out of range"),
+    "bad data": ({"failing": "prepare", "log": f"{BROKEN}:\n  column x: 12 values are out of range\n"}, "out of range"),
     "refused": ({"failing": "register", "log": "Not registered:\n  score is 0.1\n"}, "score is 0.1"),
 }
 
@@ -290,6 +293,16 @@ def test_stage_says_no(world: World, fault: str) -> None:
     assert done.code == 1, done.said
     assert said in done.said
     assert world.mlops("promote", "--env", "prod", *PEOPLE).code in (1, 2)
+
+
+def test_stage_tells_trouble_from_bad_data(world: World) -> None:
+    candidate(world, "1")
+    world.mlops("promote", "--env", "staging", *PEOPLE)
+    plan(world, parent="1".ljust(12, "0"), failing="prepare", log="OSError: No space left on device\n")
+    done = world.mlops("stage", "--env", "staging")
+    assert done.code == 2, done.said
+    assert "No space left" in done.said
+    assert "verdict" not in registered(world)
 
 
 def test_stage_says_no_to_slow_endpoints(world: World) -> None:

@@ -61,7 +61,7 @@ FAULTS = {
     "environment": ("mlops/azureml/deploy/deployment.yml", "-serve@latest", "-served@latest", "served"),
     "code": ("mlops/azureml/deploy/deployment.yml", "code: ../../../src", "code: ../../src", "code: ../../src"),
     "key": ("mlops/azureml/deploy/deployment.yml", "endpoint_name:", "endpont_name:", "endpoint"),
-    "endpoint": ("mlops/azureml/deploy/endpoint.yml", "aad_token", "aad_tokens", "auth_mode"),
+    "endpoint": ("mlops/azureml/deploy/endpoint.yml", "auth_mode: ", "auth_mode: no-", "auth_mode"),
     "config": ("config/prod.yml", "  settings:\n", "  settings:\n    instance_count_: 2\n", "config/prod.yml"),
     "name": ("config/prod.yml", "name: taxi-fares-prod", "name: 1-taxi", "name must have 3 to 32"),
     "schema": ("config/shared.yml", "retention_days: 90", "retention_days: 0", "deployment.collection.retention_days"),

@@ -30,10 +30,16 @@ def kept(folder: Path) -> list[dict[str, Any]]:
 def test_masked_columns_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     FileCollector(tmp_path / "all").served("1", list(COLUMNS), ROWS, OUTPUTS)
     assert kept(tmp_path / "all")[0]["rows"] == ROWS
-    monkeypatch.setenv(MASK, "mail,other")
-    FileCollector(tmp_path / "masked").served("1", list(COLUMNS), ROWS, OUTPUTS)
-    assert kept(tmp_path / "masked")[0]["rows"] == [[30, None], [40, None]]
-    assert ROWS[0][1] == "a@b.c", "the answer still needs it"
+    monkeypatch.setenv(MASK, "mail,other,answer")
+    answers = {**OUTPUTS, "answer": ["to a@b.c", "to d@e.f"]}
+    collector = FileCollector(tmp_path / "masked")
+    collector.served("1", list(COLUMNS), ROWS, answers)
+    collector.refused("2", 422, ["row 0, column mail: 'a@b.c' is no address", "row 0, column age: -1 is below 0"])
+    served, refused = kept(tmp_path / "masked")
+    assert served["rows"] == [[30, None], [40, None]]
+    assert served["outputs"] == {**OUTPUTS, "answer": [None, None]}
+    assert refused["reasons"] == ["row 0, column mail", "row 0, column age: -1 is below 0"]
+    assert (ROWS[0][1], answers["answer"][0]) == ("a@b.c", "to a@b.c"), "the answer still needs it"
 
 
 def test_old_files_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,12 +76,13 @@ def test_azure_collector(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(MASK, "mail")
     contract = Contract.model_validate({"name": "people", "columns": COLUMNS})
     collector = AzureCollector(contract)
-    collector.served("1", list(COLUMNS), ROWS, OUTPUTS)
+    collector.served("1", list(COLUMNS), ROWS, {**OUTPUTS, "mail": ["to a@b.c"] * 2})
     collector.refused("2", 422, ["row 0, column mail: 'a@b.c' is no address"])
     inputs, outputs, refused = (Collection.made[name][0] for name in ("model_inputs", "model_outputs", "refused"))
     assert inputs["age"].tolist() == [30.0, 40.0]
     assert inputs["mail"].isna().all()
     assert outputs["prediction"].tolist() == [1, 2]
+    assert outputs["mail"].isna().all()
     assert refused.to_dict("list") == {"status": [422]}, "the reasons quote the request"
 
 

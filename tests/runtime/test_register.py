@@ -137,3 +137,35 @@ def test_a_refused_candidate_is_not_registered(
     assert "score is 0.9" in capsys.readouterr().out
     assert not Path("out").exists()
     assert tracking.versions("toy") == []
+
+
+def test_copies_from_the_registry_are_no_versions_of_this_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deployment that cannot take a model from the registry has it copied, with a digest as its version."""
+    passed = {"gates": "passed"}
+    there = [
+        SimpleNamespace(name="toy", version="9", tags=passed),
+        SimpleNamespace(name="toy", version="0a1b2c3d4e5f", tags={**passed, tracking.COPIED: "azureml://registries/r"}),
+        SimpleNamespace(name="toy", version="10", tags=passed),
+    ]
+    client = SimpleNamespace(search_model_versions=lambda _: there)
+    monkeypatch.setattr(tracking, "connect", lambda: SimpleNamespace(MlflowClient=lambda: client))
+    assert [one.version for one in tracking.versions("toy")] == ["10", "9"]
+    champion = tracking.champion("toy")
+    assert champion
+    assert champion.version == "10"
+
+
+def test_the_same_model_from_another_candidate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Staging looks for the model by its candidate, also when an earlier candidate led to the same."""
+    (tmp_path / "data/model").mkdir(parents=True)
+    (tmp_path / "data/model/weights.json").write_text("1")
+    there = tracking.Version("toy", "3", {"model_digest": tracking.digest(tmp_path / "data/model"), "parent": "a"})
+    told: list[tuple[str, str, str]] = []
+    monkeypatch.setattr(tracking, "versions", lambda _: [there])
+    monkeypatch.setattr(tracking, "tag", lambda version, key, value: told.append((version.version, key, value)))
+    register.register(tmp_path, tmp_path, "toy")
+    assert not told, "nobody asked for it as another's"
+    monkeypatch.setenv(register.PARENT, "b")
+    record = register.register(tmp_path, tmp_path, "toy")
+    assert record["version"] == "3"
+    assert told == [("3", "parent", "b")]

@@ -123,6 +123,17 @@ def test_previous() -> None:
     assert rollout.previous(State({"green": 100}, TWO, NEW)) == "blue"
 
 
+def test_superseded() -> None:
+    three = {"blue": Deployed("x"), "green": Deployed(OLD)}
+    for share in (10, 50, 90):
+        assert rollout.superseded(State({"blue": share, "green": 100 - share}, three, "x"), NEW) == "green"
+    assert rollout.superseded(State({"blue": 100}, three, "x"), NEW) == "green"
+    assert rollout.superseded(State({"blue": 50, "green": 50}, three, "x"), "x") is None, "it is the same"
+    assert rollout.superseded(State({"green": 100}, three, "x"), NEW) is None, "it has nothing to give back"
+    assert rollout.superseded(State({"green": 100}, three), NEW) is None
+    assert rollout.superseded(State({"blue": 100}, {"blue": Deployed("x")}, "x"), NEW) is None, "nobody to give it to"
+
+
 def test_stable() -> None:
     assert rollout.stable(State({"blue": 10, "green": 90}, TWO, NEW)) == "blue"
     assert rollout.stable(State({"blue": 10, "green": 90}, TWO)) == "green"

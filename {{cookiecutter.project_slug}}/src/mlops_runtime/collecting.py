@@ -39,10 +39,21 @@ def local_folder(root: Path) -> Path:
 
 def masked(columns: list[str], rows: list[list[Any]]) -> list[list[Any]]:
     """The rows with null in place of what MLOPS_COLLECT_MASK names."""
-    hidden = {place for place, name in enumerate(columns) if name in os.environ.get(MASK, "").split(",")}
+    names = _not_kept()
+    hidden = {place for place, name in enumerate(columns) if name in names}
     if not hidden:
         return rows
     return [[None if place in hidden else value for place, value in enumerate(row)] for row in rows]
+
+
+def masked_outputs(outputs: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """The answers by column with null in place of what MLOPS_COLLECT_MASK names."""
+    names = _not_kept()
+    return {name: [None] * len(values) if name in names else values for name, values in outputs.items()}
+
+
+def _not_kept() -> list[str]:
+    return os.environ.get(MASK, "").split(",")
 
 
 class FileCollector:
@@ -60,11 +71,14 @@ class FileCollector:
 
     def served(self, request_id: str, columns: list[str], rows: list[list[Any]], outputs: dict[str, list[Any]]) -> None:
         """Keep an answered request."""
-        self._append({"id": request_id, "columns": columns, "rows": masked(columns, rows), "outputs": outputs})
+        kept = {"columns": columns, "rows": masked(columns, rows), "outputs": masked_outputs(outputs)}
+        self._append({"id": request_id, **kept})
 
     def refused(self, request_id: str, status: int, reasons: list[str]) -> None:
-        """Keep that a request was refused, and why."""
-        self._append({"id": request_id, "status": status, "reasons": reasons})
+        """Keep that a request was refused, and why, without the values of masked columns."""
+        names = [f"column {name}:" for name in _not_kept() if name]
+        told = [reason.partition(": ")[0] if any(name in reason for name in names) else reason for reason in reasons]
+        self._append({"id": request_id, "status": status, "reasons": told})
 
     def _append(self, record: dict[str, Any]) -> None:
         if self.folder is None:
@@ -127,7 +141,7 @@ class AzureCollector:
         types = {name: self._types[name] for name in columns}
         frame = pd.DataFrame(masked(columns, rows), columns=columns).astype(types)
         context = self._inputs.collect(frame, BasicCorrelationContext(id=request_id))
-        self._outputs.collect(pd.DataFrame(outputs), context)
+        self._outputs.collect(pd.DataFrame(masked_outputs(outputs)), context)
 
     def refused(self, request_id: str, status: int, reasons: list[str]) -> None:
         """Keep that a request was refused; not why, as the reasons quote it."""

@@ -31,6 +31,8 @@ def register(model: Path, evaluation: Path, name: str) -> dict[str, str | bool]:
     content = tracking.digest(tracking.model_data(model))
     same = [v for v in tracking.versions(name) if v.tags.get("model_digest") == content and "retired" not in v.tags]
     if same:
+        if os.environ.get(PARENT):  # several candidates can lead to the same model on production data
+            tracking.tag(same[0], "parent", os.environ[PARENT])
         print(f"{name} version {same[0].version} is this model already.")
         return {"registered": True, "name": name, "version": same[0].version, **same[0].tags}
 

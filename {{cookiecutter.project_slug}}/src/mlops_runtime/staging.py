@@ -22,6 +22,7 @@ RECORD, PAGE = "verdict.json", "verdict.html"
 TRAIN = Path("mlops", "azureml", "train", "pipeline.yml")
 EVALUATE = Path("mlops", "azureml", "stage", "pipeline.yml")
 DATA = "prepare"  # the step that holds the data against the contract
+BROKEN = ("ContractError: ", "mlops_runtime.errors.Problem: ")  # what its log says then
 
 
 def write(folder: Path, facts: Mapping[str, object], checks: Mapping[str, Sequence[Gate]]) -> bool:
@@ -63,8 +64,9 @@ def stage(version: str | None) -> bool:
     facts = {"model": name, "candidate": candidate.version, "job": job.name}
     subject, client = candidate, registry
     checks: dict[str, Sequence[Gate]]
-    if job.refused or job.step == DATA:
-        checks = {"data" if job.step == DATA else "model": [Gate(job.step, False, None, 0.0, job.log)]}
+    bad_data = job.step == DATA and any(word in job.log for word in BROKEN)  # and not a quota, a permission or an image
+    if job.refused or bad_data:
+        checks = {"data" if bad_data else "model": [Gate(job.step, False, None, 0.0, job.log)]}
     elif job.status != "Completed":
         raise Problem(f"The job {job.name} ended as {job.status} in the step {job.step or 'unknown'}:\n{job.log}")
     else:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 PIPELINE_RUN = "MLOPS_PIPELINE_RUN"  # set by the local runner: groups the steps' MLflow runs
+COPIED = "copied_from"  # tag of a version that comes from the registry: its version there, a digest, is no number
 
 
 @dataclass(frozen=True)
@@ -135,9 +136,9 @@ def loaded_packages(without: set[str]) -> list[str]:
 
 
 def versions(name: str) -> list[Version]:
-    """All registered versions of a model, newest first."""
+    """All registered versions of a model, newest first, without those that were only copied there to be deployed."""
     client = connect().MlflowClient()
-    found = client.search_model_versions(f"name='{name}'")
+    found = [v for v in client.search_model_versions(f"name='{name}'") if COPIED not in v.tags]
     ordered = sorted(found, key=lambda v: int(v.version), reverse=True)
     return [Version(v.name, str(v.version), dict(v.tags)) for v in ordered]
 
@@ -156,6 +157,11 @@ def register(name: str, source: str, run_id: str, tags: dict[str, str]) -> str:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     return str(client.create_model_version(name, source, run_id, tags=tags).version)
+
+
+def tag(version: Version, key: str, value: str) -> None:
+    """Set one tag of a registered version."""
+    connect().MlflowClient().set_model_version_tag(version.name, version.version, key, value)
 
 
 def champion(name: str) -> Version | None:

@@ -87,11 +87,6 @@ def credential() -> "DefaultAzureCredential":
     return DefaultAzureCredential(exclude_interactive_browser_credential=True)
 
 
-def token() -> str:
-    """A token for requests to endpoints; kept until it expires."""
-    return str(credential().get_token("https://ml.azure.com/.default").token)
-
-
 @contextmanager
 def hushed() -> Iterator[None]:
     """Without the dots, colours and progress bars that the SDK prints."""

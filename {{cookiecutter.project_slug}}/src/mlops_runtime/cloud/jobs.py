@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 ENDED = ("Completed", "Failed", "Canceled", "NotResponding")
 POLLS = (1, 2, 4, 8, 15)  # seconds between looks at a job; the last one is repeated
 LOG = "std_log.txt"
-TAIL = 20  # lines of a failed step's log
-REGISTER = "register"  # the step that says no
+TAIL = 40  # lines of a failed step's log
+REGISTER = "register"  # the step that says no, and where a model comes from
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ def overrides(
 ) -> dict[str, Any]:
     """What differs from the pipeline's YAML in this environment: dotted key → value.
 
-    `values` are inputs of the pipeline, `variables` environment variables of every step.
+    `values` are inputs of the pipeline, `variables` environment variables of the step that registers: in others they
+    would keep Azure ML from using again what an earlier commit's job has done.
     """
     content = read_yaml(file)
     declared = content["inputs"]
@@ -77,7 +78,8 @@ def overrides(
         where = f"config/{settings.environment}.yml: compute.steps.{step}"
         raise Problem(f"{where}: no pipeline has such a step; their steps are {', '.join(sorted(known))}.")
     for step, job in content["jobs"].items():
-        changed |= dict(steps.overrides(settings, file, step, assets, variables, remote))
+        told = variables if step == REGISTER else {}
+        changed |= dict(steps.overrides(settings, file, step, assets, told, remote))
         for name, given in read_yaml(file.parent / job["component"])["inputs"].items():
             if given.get("optional") and name not in declared and name in settings.data:
                 changed[f"inputs.{name}.type"], changed[f"inputs.{name}.path"] = given["type"], settings.data[name]

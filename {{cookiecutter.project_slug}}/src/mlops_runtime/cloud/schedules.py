@@ -42,6 +42,8 @@ def monitor(settings: Config, client: "MLClient", deployment: str, reference: Pa
         f"{body}alert_notification.emails": [settings.contacts.owner],
     }
     for name, signal in read_yaml(file)["create_monitor"]["monitoring_signals"].items():
+        if name not in settings.monitoring.signals:
+            raise Problem(f"{file}: {name} is not in config: add it to monitoring.signals, or remove it here.")
         changed[f"{body}monitoring_signals.{name}.reference_data.input_data.path"] = table
         for kind, metrics in signal["metric_thresholds"].items():
             for metric in metrics:

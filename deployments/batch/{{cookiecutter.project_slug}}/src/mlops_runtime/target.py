@@ -1,9 +1,7 @@
 """Where the model serves: a batch endpoint, whose new deployment must score a sample before it becomes the default."""
 
 import base64
-import csv
 import importlib
-import io
 import os
 import tempfile
 import time
@@ -95,7 +93,8 @@ def _bring(settings: Config, model: Any, *, dry_run: bool = False, take_over: bo
                 raise Refusal(f"{fault}\n{stays} What to do: try the model with `mlops score`.") from None
             raise
     print(f"  {name} is the default")
-    for old in there.keys() - {name, default or batch.tag(PREVIOUS), batch.tag(PREVIOUS)}:
+    ours = {one for one, (digest, _) in there.items() if digest}  # what somebody else made beside them stays
+    for old in sorted(ours - {name, default or batch.tag(PREVIOUS), batch.tag(PREVIOUS)}):
         batch.delete(old)
         print(f"  removed {old}")
     return name
@@ -129,7 +128,7 @@ def _try(batch: Any, package: str, name: str, model: Path, folder: Path) -> None
     file = folder / "sample.parquet"
     sample(serving.example_rows(model), script.service.inputs).to_parquet(file, index=False)
     expected = script.run([str(file)])
-    rows = list(csv.reader(io.StringIO(batch.score(name, folder))))
+    rows = batch.score(name, folder)
     if len(rows) != len(expected):
         raise Refusal(f"{name} failed its test: it answered {len(rows)} rows and not {len(expected)}.")
     odd = [len(row) for row in rows if len(row) != len(expected.columns)]
@@ -140,18 +139,26 @@ def _try(batch: Any, package: str, name: str, model: Path, folder: Path) -> None
 
 def rollback(settings: Config, *, dry_run: bool, take_over: bool) -> None:
     """Make the deployment before the default again."""
+    from mlops_runtime.cloud import schedules
     from mlops_runtime.cloud.scoring import PREVIOUS, Batch
 
-    batch = Batch(settings, cloud.workspace(settings))
+    client = cloud.workspace(settings)
+    batch = Batch(settings, client)
     before = batch.tag(PREVIOUS)
     if not before or batch.existing().get(before, ("", ""))[1] != READY:
         raise Refusal(f"{batch.name} has no deployment that was the default before: there is nothing to go back to.")
     print(f"{batch.name}: back to {before}", flush=True)
     if dry_run:
         return
+    model = batch.model(before)
     batch.hold("", take_over)
-    batch.make_default(before)
+    try:
+        batch.make_default(before)
+    except (Problem, KeyboardInterrupt):
+        batch.let_go()
+        raise
     print(f"{before} is the default.")
+    schedules.watch(settings, client, model, OUTPUTS)
 
 
 def trial(settings: Config, model: Any) -> dict[str, Sequence[Gate]]:
@@ -186,7 +193,7 @@ def _load(settings: Config, model: Any, name: str) -> list[Gate]:
             rows.iloc[first : first + size].to_parquet(place / f"{first}.parquet", index=False)
         begun = time.monotonic()
         try:
-            answered = len(list(csv.reader(io.StringIO(batch.score(name, place)))))
+            answered = len(batch.score(name, place))
         except Refusal as refusal:
             return [Gate("rows", False, None, objective.rows, str(refusal))]
         minutes = (time.monotonic() - begun) / 60

@@ -121,6 +121,12 @@ def previous(state: State) -> str | None:
     return max(ready, key=state.share, default=None)
 
 
+def superseded(state: State, digest: str) -> str | None:
+    """Which deployment gets back what another content on its way has; None when there is none or nobody else."""
+    other = state.runs(state.rollout) if state.rollout != digest else []
+    return previous(state) if state.most(other) else None
+
+
 def after(state: State, action: Action, digest: str) -> State:
     """The state when an action has worked, for saying beforehand what will be done."""
     if action.do in ("create", "wait"):

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -118,8 +119,16 @@ def _bring(settings: Config, model: Any, *, dry_run: bool = False, take_over: bo
         content = releases.make(settings, model, folder, VARIABLES, **sampling)
         rows = serving.example_rows(folder)
     print(f"{said}: content {content.digest}", flush=True)
-    live.hold(content.digest, take_over)
+    back = rollout.superseded(live.state(), content.digest)
+
+    def begin(entity: Any) -> None:
+        if back:  # in the write that forgets what was on its way: it must not be taken for what served
+            print(f"  traffic: {back} 100 %, as something else was on its way", flush=True)
+            entity.traffic = {back: 100}
+
+    live.hold(content.digest, take_over, begin)
     try:
+        live.token()  # now: minutes after a pipeline signed in, Entra gives it no other kind of token
         return _Rollout(live, own, content, rows).run()
     except (Problem, KeyboardInterrupt):
         live.let_go()
@@ -129,6 +138,9 @@ def _bring(settings: Config, model: Any, *, dry_run: bool = False, take_over: bo
 def _sentences(state: State, digest: str, own: Deployment) -> Iterator[str]:
     """What a rollout would do, if all goes well."""
     done: list[str] = []
+    if back := rollout.superseded(state, digest):
+        yield f"traffic: {back} 100 %, as something else is on its way"
+        state = replace(state, traffic={back: 100}, rollout=digest)
     while not done or done[-1] != "finish":
         action = rollout.plan(state, digest, own.traffic.steps, own.traffic.mirror, done)
         yield str(action)
@@ -197,8 +209,10 @@ class _Rollout:
     def _back(self, name: str, state: State) -> str:
         """Give the requests back to what served before; what to say of it."""
         old = rollout.stable(self.before)
+        if old == name:  # it had everything already when this process took it up
+            old = rollout.previous(self.before)
         log = self.live.log(name)
-        if old and old != name:
+        if old:
             self.live.shift({old: 100}, end=True, refused=self.content.digest)
             moved = f"All requests went back to {old}." if state.share(name) else f"{old} still gets all requests."
         elif not self.before.share(name):
@@ -211,7 +225,7 @@ class _Rollout:
 
 
 def _ask(live: Any, name: str) -> probes.Ask:
-    return probes.asker(live.uri, name, cloud.token)
+    return probes.asker(live.uri, name, live.token)
 
 
 def _smoke(live: Any, name: str, rows: list[dict[str, Any]]) -> None:
@@ -244,6 +258,7 @@ def rollback(settings: Config, *, dry_run: bool, take_over: bool) -> None:
         live.let_go()
         raise
     print(f"{other} gets all requests.")
+    _watch_over(settings, model, other)
 
 
 def trial(settings: Config, model: Any) -> dict[str, Sequence[Gate]]:

@@ -19,6 +19,7 @@ from mlops_runtime.collecting import MASK, VERSION
 from mlops_runtime.config import Config
 from mlops_runtime.errors import Problem, Refusal
 from mlops_runtime.promotion import PROMOTED
+from mlops_runtime.tracking import COPIED
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -107,7 +108,8 @@ def _copy(client: "MLClient", model: Registered, folder: Path) -> None:
     from azure.ai.ml.entities import Model
 
     if models.choose(client, model.name, model.version) is None:
-        entity = Model(path=folder, type="mlflow_model", name=model.name, version=model.version, tags=model.tags)
+        tags = {**model.tags, COPIED: model.id}
+        entity = Model(path=folder, type="mlflow_model", name=model.name, version=model.version, tags=tags)
         with explained(f"To copy {model.name} {model.version} into the workspace"):
             client.models.create_or_update(entity)
         print(f"Copied {model.name} {model.version} into the workspace.")
@@ -135,10 +137,16 @@ class Endpoint:
             except ResourceNotFoundError:
                 return None
 
-    def hold(self, content: str, take_over: bool) -> None:
+    def model(self, name: str) -> Registered:
+        """The model that a deployment runs."""
+        with explained(f"To look at the deployment {name}"):
+            one = self.deployments.get(name, self.name)
+        return Registered(self.settings.project.name, str((one.tags or {}).get(MODEL, "")), {}, str(one.model))
+
+    def hold(self, content: str, take_over: bool, edit: Callable[[Any], None] = lambda entity: None) -> None:
         """Take the lease for the rollout of `content`, a digest; make the endpoint if there is none.
 
-        Refusal while somebody else has it.
+        `edit` changes it in the same write. Refusal while somebody else has the lease.
         """
         there = self.read()
         owner, until = _lease(there)
@@ -150,7 +158,7 @@ class Endpoint:
             )
         if there is None:
             print(f"Creating the endpoint {self.name} …", flush=True)
-        self._write(there, {ROLLOUT: content} if content else {}, lambda entity: None)
+        self._write(there, {ROLLOUT: content} if content else {}, edit)
         self._check(self.read())  # somebody else may have written in the same moment: the last one has it
 
     def change(self, edit: Callable[[Any], None], *, end: bool = False, refused: str = "") -> None:
@@ -190,15 +198,28 @@ class Endpoint:
             _end(self.operations.begin_create_or_update(entity))
 
     def create(self, name: str, content: Release) -> None:
-        """Create or replace a deployment; Problem with the end of its log when that fails."""
+        """Create or replace a deployment without traffic; Problem with the end of its log when that fails."""
         changes = {**content.changes, "name": name, f"tags.{DIGEST}": content.digest, f"tags.{MODEL}": content.version}
         entity = cloud.load(self.settings.root / release.DEPLOYMENT, changes)
         self._check(self.read())
+        self._remove_other_machines(name, entity)
         try:
             with explained(f"To create the deployment {name}"), cloud.hushed():
                 _end(self.deployments.begin_create_or_update(entity))
         except Problem as problem:
             raise Problem(f"{problem}{self.log(name)}") from problem
+
+    def _remove_other_machines(self, name: str, entity: Any) -> None:
+        """Remove a deployment whose machines are of another type: Azure changes all of a deployment but those."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with explained(f"To remove the deployment {name}, whose machines are of another type"), cloud.hushed():
+            try:
+                there = self.deployments.get(name, self.name)
+            except ResourceNotFoundError:
+                return
+            if getattr(there, "instance_type", None) != getattr(entity, "instance_type", None):
+                _end(self.deployments.begin_delete(name, self.name))
 
     def log(self, name: str) -> str:
         """The end of a deployment's log, as a text to append to a message; empty when the service has none."""
@@ -214,14 +235,21 @@ class Endpoint:
 
 def _end(operation: Any) -> None:
     """Wait for a long-running operation; Problem when it does not end."""
-    operation.wait(LONGEST_SECONDS)
+    ends = time.monotonic() + LONGEST_SECONDS
+    while not operation.done() and time.monotonic() < ends:
+        operation.wait(1)  # Windows hears Ctrl-C only between waits
     if not operation.done():
-        minutes = LONGEST_SECONDS / 60
-        raise Problem(
-            f"Azure has not ended an operation after {minutes:.0f} minutes: look at the endpoint in Azure ML studio. "
-            "Run the command again: it goes on where it was."
-        )
+        raise never_ends()
     operation.result()
+
+
+def never_ends() -> Problem:
+    """What to say when Azure does not finish."""
+    minutes = LONGEST_SECONDS / 60
+    return Problem(
+        f"Azure has not ended an operation after {minutes:.0f} minutes: look at the endpoint in Azure ML studio. "
+        "Run the command again: it goes on where it was."
+    )
 
 
 def _lease(entity: Any) -> tuple[str, float]:
@@ -237,6 +265,7 @@ def _gone(owner: str) -> bool:
         return False
     try:
         process = psutil.Process(int(pid))
-        return f"{process.create_time():.0f}" != started or process.status() == psutil.STATUS_ZOMBIE
+        another = abs(process.create_time() - float(started)) > 2  # the clock that it is reckoned by moves a little
+        return another or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True

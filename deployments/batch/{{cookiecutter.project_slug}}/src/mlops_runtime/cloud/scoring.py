@@ -1,5 +1,7 @@
 """A batch endpoint on Azure: its deployments, which one is the default, and jobs that score files."""
 
+import csv
+import io
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 PREVIOUS = "previous"  # tag of the endpoint: the default before this one
 PREDICTIONS = "predictions.csv"
+SEPARATOR = " "  # that Azure ML puts between the columns of a table, whatever the file is called
 
 
 class Batch(Endpoint):
@@ -57,8 +60,8 @@ class Batch(Endpoint):
         with explained(f"To remove the deployment {name}"):
             self.deployments.begin_delete(name, self.name).result()
 
-    def score(self, name: str, folder: Path) -> str:
-        """What the deployment `name` predicts for the files in a folder, as CSV; Refusal when its job fails."""
+    def score(self, name: str, folder: Path) -> list[list[str]]:
+        """The rows that the deployment `name` answers to the files in a folder; Refusal when its job fails."""
         from azure.ai.ml import Input
 
         sample = Input(type="uri_folder", path=str(folder))
@@ -77,4 +80,5 @@ class Batch(Endpoint):
             child = next(iter(self.client.jobs.list(parent_job_name=job.name)))
             self.client.jobs.download(str(child.name), download_path=scratch, output_name="score")
             found = next(Path(scratch).rglob(PREDICTIONS), None)
-            return found.read_text(encoding="utf-8") if found else ""
+            text = found.read_text(encoding="utf-8") if found else ""
+        return list(csv.reader(io.StringIO(text), delimiter=SEPARATOR))

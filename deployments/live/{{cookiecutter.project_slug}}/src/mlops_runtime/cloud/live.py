@@ -1,13 +1,13 @@
 """A live endpoint on Azure: its state, its traffic, and how many instances its deployments have."""
 
 import itertools
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from mlops_runtime import cloud
 from mlops_runtime.cloud.errors import explained
-from mlops_runtime.cloud.models import Registered
-from mlops_runtime.cloud.releases import DIGEST, MODEL, REFUSED, ROLLOUT, Endpoint
+from mlops_runtime.cloud.releases import DIGEST, LONGEST_SECONDS, REFUSED, ROLLOUT, Endpoint, never_ends
 from mlops_runtime.config import Config
 from mlops_runtime.rollout import IN_PROGRESS, Deployed, State
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
 POLLS = (1, 2, 4, 8, 15)  # seconds between looks at a deployment; the last one is repeated
+EARLY = 300  # seconds before its end in which a token is asked for again
 MANAGEMENT = "https://management.azure.com"
 AUTOSCALE = "Microsoft.Insights/autoscaleSettings"
 
@@ -25,6 +26,8 @@ class Live(Endpoint):
     def __init__(self, settings: Config, client: "MLClient") -> None:
         super().__init__(settings, client.online_endpoints, client.online_deployments)
         self.uri = ""
+        self._token, self._until = "", 0.0
+        self._asking = threading.Lock()
 
     def state(self) -> State:
         """What is there now."""
@@ -41,6 +44,16 @@ class Live(Endpoint):
             str((entity.tags or {}).get(REFUSED, "")),
         )
 
+    def token(self) -> str:
+        """What lets requests in, as the endpoint's auth_mode wants it; kept, as to get one can take seconds."""
+        with self._asking:
+            if time.time() >= self._until:
+                with explained(f"To sign in to the endpoint {self.name}"):
+                    given = self.operations.get_keys(self.name)
+                self._token = str(getattr(given, "access_token", None) or given.primary_key)
+                self._until = float(getattr(given, "expiry_time_utc", None) or "inf") - EARLY
+            return self._token
+
     def shift(
         self, traffic: dict[str, int], *, mirror: dict[str, int] | None = None, end: bool = False, refused: str = ""
     ) -> None:
@@ -53,24 +66,21 @@ class Live(Endpoint):
         self.change(edit, end=end, refused=refused)
 
     def wait(self, name: str) -> str:
-        """Wait until Azure has finished with a deployment; its state then."""
+        """Wait until Azure has finished with a deployment; its state then. Problem when it does not finish."""
+        ends = time.monotonic() + LONGEST_SECONDS
         for pause in itertools.chain(POLLS, itertools.repeat(POLLS[-1])):
             state = self.provisioning(name)
             if state not in IN_PROGRESS:
                 return state
+            if time.monotonic() > ends:
+                break
             time.sleep(pause)
-        raise AssertionError("unreachable")
+        raise never_ends()
 
     def provisioning(self, name: str) -> str:
         """Azure's word for a deployment's state."""
         with explained(f"To look at the deployment {name}"):
             return cloud.word(self.deployments.get(name, self.name).provisioning_state)
-
-    def model(self, name: str) -> Registered:
-        """The model that a deployment runs."""
-        with explained(f"To look at the deployment {name}"):
-            one = self.deployments.get(name, self.name)
-        return Registered(self.settings.project.name, str((one.tags or {}).get(MODEL, "")), {}, str(one.model))
 
     def scale(self, name: str, least: int, most: int, cpu_percent: int) -> None:
         """Let Azure Monitor add instances above this load and take them away below half of it."""

@@ -1,0 +1,46 @@
+"""A live endpoint on Azure, without Azure: what it keeps."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from mlops_runtime.cloud.live import EARLY, Live
+
+
+class Operations:
+    """Gives another token each time, as the Azure CLI does, whose credential keeps none."""
+
+    def __init__(self, **given: Any) -> None:
+        self.asked, self.given = 0, given
+        self.ends: dict[str, float] = {}
+
+    def get_keys(self, name: str) -> Any:
+        assert name == "flights"
+        self.asked += 1
+        time.sleep(0.01)
+        return SimpleNamespace(**{key: f"{value}-{self.asked}" for key, value in self.given.items()}, **self.ends)
+
+
+def live(operations: Operations) -> Live:
+    own = SimpleNamespace(name="flights", endpoint={"name": "flights"})
+    client = SimpleNamespace(online_endpoints=operations, online_deployments=None)
+    settings: Any = SimpleNamespace(deployment=own)
+    return Live(settings, client)  # type: ignore[arg-type]
+
+
+def test_a_token_is_asked_for_once_and_again_before_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    operations = Operations(access_token="token")
+    operations.ends = {"expiry_time_utc": time.time() + 3600}
+    one = live(operations)
+    with ThreadPoolExecutor(8) as pool:
+        assert {future.result() for future in [pool.submit(one.token) for _ in range(32)]} == {"token-1"}
+    end = operations.ends["expiry_time_utc"]
+    monkeypatch.setattr("mlops_runtime.cloud.live.time.time", lambda: end - EARLY)
+    assert one.token() == "token-2"
+
+
+def test_a_key_does_not_end() -> None:
+    one = live(Operations(primary_key="key"))
+    assert [one.token(), one.token()] == ["key-1", "key-1"]
