@@ -14,12 +14,11 @@ from .jobs import JobScript
 from .shell import Shell
 from .test_batch import RIGHT, SCRIPT
 from .wire import Json
-from .world import World, copy
+from .world import GOOD, World, copy
 
 pytestmark = pytest.mark.full
 LINEAGE = {"data_version": "d1", "git_author": "ann@example.com", "environment": "python 3.11"}
 PEOPLE = ("--approved-by", "ben@example.com", "--approved-by", "cat@example.com")
-GOOD = [{"name": "score", "passed": True, "value": 0.9, "limit": 0.8, "reason": "score is 0.9"}]
 
 
 def git(root: Path, *arguments: str) -> str:
@@ -259,6 +258,33 @@ def test_stage_trains_again_and_tries(world: World) -> None:
     before = len(world.writes())
     assert world.deploy().code == 0
     assert len(world.writes()) == before, "the same model, the same schedules: nothing is sent"
+
+
+def test_stage_tries_what_was_trained_by_itself(world: World) -> None:
+    """Drift leads to retraining, and that back to staging: without a job, as it has seen production data already."""
+    candidate(world, "6", "staging")
+    candidate(world, "7", "staging", parent="1".ljust(12, "0"))
+    done = world.mlops("stage", "--env", "staging", "--retrained")
+    assert done.code == 0, done.said
+    assert not jobs(world)
+    record = json.loads((world.root / ".mlops/stage/retrained-6/verdict.json").read_text())
+    assert record["tried"] == "6", "what has a parent belongs to a trial of its own"
+    promoted = world.mlops("promote", "--env", "prod", *PEOPLE)
+    assert promoted.code == 0, promoted.said
+    assert registered(world)["source_prod"] == "staging/6"
+    again = world.mlops("stage", "--env", "staging", "--retrained")
+    assert again.code == 2
+    assert "from scheduled training that is untried" in again.said
+
+
+def test_stage_wants_the_commit_of_the_model(world: World) -> None:
+    candidate(world, "1")
+    assert world.mlops("promote", "--env", "staging", *PEOPLE).code == 0
+    git(world.root, "commit", "--quiet", "--allow-empty", "--message", "Another")
+    done = world.mlops("stage", "--env", "staging")
+    assert done.code == 2
+    assert "check that commit out" in done.said
+    assert not jobs(world)
 
 
 def test_stage_goes_on_with_the_job_that_it_sent(world: World) -> None:

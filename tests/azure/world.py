@@ -16,6 +16,7 @@ from .wire import Answer, Json, Request
 
 EXAMPLE = {"columns": ["a"], "data": [[1], [2]]}
 MLMODEL = b"flavors: {}\n"
+GOOD = [{"name": "score", "passed": True, "value": 0.9, "limit": 0.8, "reason": "score is 0.9"}]
 
 
 def configure(root: Path, cloud: Cloud) -> None:
@@ -73,6 +74,7 @@ class World:
         scope = scope or self.workspace
         files = {"MLmodel": MLMODEL, "input_example.json": json.dumps(EXAMPLE).encode()}
         files["evaluation/reference.parquet"] = b"PAR1"
+        files["evaluation/verdict.json"] = json.dumps({"passed": True, "gates": GOOD}).encode()
         if folder:
             files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
         if scope.kind == "workspaces":

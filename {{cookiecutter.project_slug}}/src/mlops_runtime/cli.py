@@ -5,6 +5,7 @@ import importlib
 import os
 import pkgutil
 import sys
+import traceback
 from types import ModuleType
 from typing import Any
 
@@ -46,6 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
+        return 2
+    except Exception:  # a fault of ours; 1, with which Python would end, means that something was refused
+        traceback.print_exc()
         return 2
 
 

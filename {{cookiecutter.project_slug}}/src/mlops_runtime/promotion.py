@@ -63,12 +63,7 @@ def promote(environment: str, version: str | None, approvers: Sequence[str], app
     reasons = refusals(model.tags, environment, approvers, getattr(settings.approvals, environment))
     if reasons:
         raise Refusal(f"{name} {model.version} of {where} is not promoted:\n  " + "\n  ".join(reasons))
-    here = register.provenance()[register.COMMIT]
-    if here != model.tags["git_commit"]:
-        raise Problem(
-            f"{name} {model.version} was made by commit {model.tags['git_commit']}; here is {here}: "
-            "check that commit out, so that its environments and components go with it."
-        )
+    require_commit(model)
     _register(Assets(registry, place), settings.root / "mlops" / "azureml")
     copy = copy or models.share(source, registry, place, model)
     evidence = {f"approval_{environment}": approval} if approval else {}
@@ -76,6 +71,16 @@ def promote(environment: str, version: str | None, approvers: Sequence[str], app
     # The tag comes last: a version without it was not promoted.
     models.tag(registry, copy, {**lineage, **evidence, tag: ", ".join(approvers)})
     return f"Promoted {name} {copy.version} to {environment}, approved by {', '.join(approvers)}."
+
+
+def require_commit(model: models.Registered) -> None:
+    """Problem unless the commit that made the model is checked out: code, environments and components go with it."""
+    here, made_by = register.provenance()[register.COMMIT], model.tags.get("git_commit", "unknown")
+    if here != made_by:
+        raise Problem(
+            f"{model.name} {model.version} was made by commit {made_by}; here is {here}: check that commit out, so that "
+            "its code, environments and components go with it."
+        )
 
 
 def _register(assets: Assets, folder: Path) -> None:

@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,9 @@ from mlops_runtime.cloud import jobs, models, schedules
 from mlops_runtime.cloud.assets import Assets
 from mlops_runtime.errors import Problem
 from mlops_runtime.gates import Gate, Verdict
-from mlops_runtime.promotion import PROMOTED, VERDICT
+from mlops_runtime.promotion import PROMOTED, VERDICT, require_commit
 from mlops_runtime.report import Report
+from mlops_runtime.tracking import COPIED
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 RECORD, PAGE = "verdict.json", "verdict.html"
 TRAIN = Path("mlops", "azureml", "train", "pipeline.yml")
 EVALUATE = Path("mlops", "azureml", "stage", "pipeline.yml")
+EVALUATION = "evaluation"  # the folder of what the evaluate step found
+FOUND = "model and bias on production data"
 DATA = "prepare"  # the step that holds the data against the contract
 BROKEN = ("ContractError: ", "mlops_runtime.errors.Problem: ")  # what its log says then
 
@@ -48,20 +51,48 @@ def write(folder: Path, facts: Mapping[str, object], checks: Mapping[str, Sequen
     return passed
 
 
-def stage(version: str | None) -> bool:
+def stage(version: str | None, *, retrained: bool = False) -> bool:
     """The whole trial; True when the verdict is yes. The verdict becomes a tag of what may go to production.
 
-    `version` is the candidate's in the registry, by default the newest that is promoted to staging.
+    `version` is the candidate's in the registry, by default the newest that is promoted to staging; `retrained` takes
+    instead the newest that the scheduled training has registered on production data.
     """
     settings = config.load("staging")
-    name = settings.project.name
-    registry, workspace = cloud.registry(settings), cloud.workspace(settings)
+    workspace = cloud.workspace(settings)
+    tried = _retrained(settings, workspace) if retrained else _candidate(settings, workspace, version)
+    passed = write(tried.folder, {**tried.facts, "tried": tried.model.version}, tried.checks)
+    tags = {VERDICT: "passed" if passed else "failed", "stage_job": str(tried.facts["job"])}
+    models.tag(tried.client, tried.model, tags)
+    for kind, gates in tried.checks.items():
+        for gate in gates:
+            print(f"  {'ok' if gate.passed else 'NO':<3} {kind}: {gate.reason}")
+    if passed:
+        schedules.train(settings, workspace)
+    said = f"{tried.model.name} {tried.model.version}"
+    print(f"{'Passed' if passed else 'Failed'}: {said}. {tried.folder / PAGE}")
+    return passed
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """What was tried, where it is registered, and what was found."""
+
+    model: models.Registered
+    client: "MLClient"
+    facts: dict[str, object]
+    checks: dict[str, Sequence[Gate]]
+    folder: Path  # for the record and the page
+
+
+def _candidate(settings: config.Config, workspace: "MLClient", version: str | None) -> _Tried:
+    """Try what was promoted to staging: by training it again, or by evaluating it, on production data."""
+    name, registry = settings.project.name, cloud.registry(settings)
     candidate = models.choose(registry, name, version, **{f"{PROMOTED}staging": None})
     if candidate is None:
         which = f"version {version}" if version else "version that is promoted to staging"
         raise Problem(f"The registry {settings.registry.name} has no {which} of {name}: run `mlops promote` first.")
+    require_commit(candidate)
     job = _job(settings, workspace, candidate)
-    facts = {"model": name, "candidate": candidate.version, "job": job.name}
     subject, client = candidate, registry
     checks: dict[str, Sequence[Gate]]
     bad_data = job.step == DATA and any(word in job.log for word in BROKEN)  # and not a quota, a permission or an image
@@ -75,18 +106,36 @@ def stage(version: str | None) -> bool:
             if trained is None:
                 raise Problem(f"{job.name} registered no version of {name} whose parent is {candidate.version}.")
             subject, client = trained, workspace
-        checks = {"model and bias on production data": _gates(workspace, job.name)}
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = jobs.fetch_artifacts(workspace, job.name, "evaluate", EVALUATION, Path(scratch))
+            checks = {FOUND: Verdict.read(folder / "verdict.json").gates}
         checks |= target.trial(settings, subject)
-    folder = settings.root / ".mlops" / "stage" / candidate.version
-    passed = write(folder, {**facts, "tried": subject.version}, checks)
-    models.tag(client, subject, {VERDICT: "passed" if passed else "failed", "stage_job": job.name})
-    for kind, gates in checks.items():
-        for gate in gates:
-            print(f"  {'ok' if gate.passed else 'NO':<3} {kind}: {gate.reason}")
-    if passed:
-        schedules.train(settings, workspace)
-    print(f"{'Passed' if passed else 'Failed'}: {name} {subject.version}. {folder / PAGE}")
-    return passed
+    facts = {"model": name, "candidate": candidate.version, "job": job.name}
+    return _Tried(subject, client, facts, checks, settings.root / ".mlops" / "stage" / candidate.version)
+
+
+def _retrained(settings: config.Config, workspace: "MLClient") -> _Tried:
+    """Try what the scheduled training has registered: it has been evaluated on production data already."""
+    from mlops_runtime.cloud import releases
+
+    name, untried = settings.project.name, None
+    for model in models.versions(workspace, name):
+        if VERDICT in model.tags:  # older ones are out of date
+            break
+        if model.tags.get("gates") == "passed" and not {"parent", "retired", COPIED} & model.tags.keys():
+            untried = model
+            break
+    if untried is None:
+        raise Problem(f"The workspace of staging has no version of {name} from scheduled training that is untried.")
+    require_commit(untried)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = releases.fetch(settings, untried, Path(scratch))
+        checks: dict[str, Sequence[Gate]] = {FOUND: Verdict.read(folder / EVALUATION / "verdict.json").gates}
+    checks |= target.trial(settings, untried)
+    facts = {"model": name, "candidate": untried.version, "job": "scheduled training"}
+    return _Tried(
+        untried, workspace, facts, checks, settings.root / ".mlops" / "stage" / f"retrained-{untried.version}"
+    )
 
 
 def _job(settings: config.Config, workspace: "MLClient", candidate: models.Registered) -> jobs.Ended:
@@ -102,10 +151,3 @@ def _job(settings: config.Config, workspace: "MLClient", candidate: models.Regis
         changed = jobs.overrides(settings, file, values, Assets(workspace), variables)
         print(f"Submitted {jobs.submit(workspace, file, changed, {'candidate': candidate.version}, job).studio_url}")
     return jobs.wait(workspace, job)
-
-
-def _gates(workspace: "MLClient", job: str) -> list[Gate]:
-    """What the evaluate step found on production data."""
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = jobs.fetch_artifacts(workspace, job, "evaluate", "evaluation", Path(scratch))
-        return Verdict.read(folder / "verdict.json").gates

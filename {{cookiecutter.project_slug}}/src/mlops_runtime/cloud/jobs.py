@@ -126,9 +126,13 @@ def unfinished(client: "MLClient", prefix: str) -> tuple[str, bool]:
 def fetch_artifacts(client: "MLClient", name: str, step: str, artifacts: str, folder: Path) -> Path:
     """Download what a step of the job has tracked with MLflow; the folder called `artifacts`."""
     with explained(f"To fetch {artifacts} of the step {step}"):
-        child = next(child for child in client.jobs.list(parent_job_name=name) if child.display_name == step)
-        client.jobs.download(str(child.name), download_path=folder)
-        return next(found for found in folder.rglob(artifacts) if found.is_dir())
+        child = next((child for child in client.jobs.list(parent_job_name=name) if child.display_name == step), None)
+        if child is not None:
+            client.jobs.download(str(child.name), download_path=folder)
+        place = next((found for found in folder.rglob(artifacts) if found.is_dir()), None)
+        if place is None:
+            raise Problem(f"The job {name} has no step {step} that has tracked {artifacts}.")
+        return place
 
 
 def wait(client: "MLClient", name: str) -> Ended:

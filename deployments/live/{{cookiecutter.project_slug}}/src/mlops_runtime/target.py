@@ -269,7 +269,7 @@ def trial(settings: Config, model: Any) -> dict[str, Sequence[Gate]]:
     try:
         name = _bring(settings, model)
     except Refusal as refusal:
-        return {"test deployment": [Gate("deploy", False, None, 0.0, str(refusal))]}
+        return {"test deployment": [Gate("deploy", False, None, 0.0, str(refusal))], "load": []}
     checks: dict[str, Sequence[Gate]] = {
         "test deployment": [Gate("deploy", True, None, 0.0, f"{name} answers and takes requests")]
     }
