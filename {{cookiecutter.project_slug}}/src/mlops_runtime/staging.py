@@ -79,7 +79,7 @@ class _Tried:
 
     model: models.Registered
     client: "MLClient"
-    facts: dict[str, object]
+    facts: Mapping[str, object]
     checks: dict[str, Sequence[Gate]]
     folder: Path  # for the record and the page
 
