@@ -78,8 +78,8 @@ def require_commit(model: models.Registered) -> None:
     here, made_by = register.provenance()[register.COMMIT], model.tags.get("git_commit", "unknown")
     if here != made_by:
         raise Problem(
-            f"{model.name} {model.version} was made by commit {made_by}; here is {here}: check that commit out, so that "
-            "its code, environments and components go with it."
+            f"{model.name} {model.version} was made by commit {made_by}; here is {here}: check that commit out, so "
+            "that its code, environments and components go with it."
         )
 
 

@@ -66,9 +66,13 @@ def score_file(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     if taken:
         raise Problem(f"{path} has a column {taken[0]!r} already, which is where the prediction goes: rename it.")
     frame = frame.reset_index(drop=True)
-    look = unsure(found) & (frame[data.IMAGE].str.len() <= REVIEW_BYTES)
-    kept = pd.concat([frame.assign(**{data.IMAGE: frame[data.IMAGE].where(look, None)}), found], axis="columns")
-    return pd.concat([frame.drop(columns=data.IMAGE), predictions], axis="columns"), kept
+    shown = [
+        content if look and len(content) <= REVIEW_BYTES else None
+        for content, look in zip(frame[data.IMAGE], unsure(found), strict=True)
+    ]
+    rest = frame.drop(columns=data.IMAGE)
+    kept = pd.concat([rest, pd.Series(shown, name=data.IMAGE, dtype=object), found], axis="columns")
+    return pd.concat([rest, predictions], axis="columns"), kept
 
 
 def unsure(found: Mapping[str, Any]) -> Any:
