@@ -3,7 +3,7 @@
 A request is the bytes of one JPEG or PNG file, or JSON with base64 text: `{"input_data": [{"image": "…"}, …]}`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -75,7 +75,7 @@ def score_file(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.concat([rest, predictions], axis="columns"), kept
 
 
-def unsure(found: Mapping[str, Any]) -> Any:
+def unsure(found: Any) -> Any:
     """Which of the images that these were found for a person should look at."""
     return (found["confidence"] < review.UNSURE) | (found[embeddings.NOVELTY] > 1)
 
