@@ -397,7 +397,7 @@ with serve.running(Path.cwd(), "taxi_fares", model, "1", scratch / "server.log",
 """
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(("task", "port"), [(task, 5901 + number) for number, task in enumerate(TASKS)])
 def test_scoring_scripts_of_all_targets(
     used: Callable[[str], Path],
     baked: Callable[..., Path],
