@@ -28,7 +28,7 @@ for environment in config.ENVIRONMENTS:
     kind = "batch" if hasattr(endpoint, "_to_rest_batch_endpoint") else "online"
     rest = getattr(endpoint, f"_to_rest_{kind}_endpoint")(location="here").as_dict()
     assert endpoint.name == f"taxi-fares-{environment}", endpoint.name
-    assert rest["properties"]["authMode"].lower() == "aadtoken", rest
+    assert rest["properties"]["authMode"].lower() in ("aadtoken", "amltoken"), rest
     deployment = cloud.load(settings.root / release.DEPLOYMENT, changes[release.DEPLOYMENT])
     print(environment, deployment._to_rest_object(location="here").as_dict()["properties"])
 """

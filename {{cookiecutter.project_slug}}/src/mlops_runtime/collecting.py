@@ -239,7 +239,7 @@ def _load_tables(folder: Path, inputs: set[str], version: str) -> Collected:
     rows = pd.concat(tables, ignore_index=True)
     own = rows["model_version"] == version
     others = {str(name): int(count) for name, count in rows.loc[~own, "model_version"].value_counts().items()}
-    outputs = [str(name) for name in rows if name not in {*inputs, "request_time", "model_version"}]
+    outputs = [str(name) for name in rows if name not in {*inputs, "request_id", "request_time", "model_version"}]
     return Collected(rows[own].reset_index(drop=True), outputs, [], 0, others)
 
 

@@ -1,5 +1,6 @@
 """The trial of a candidate in staging, on production data: what is tried, and the verdict as record and page."""
 
+import importlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -7,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlops_runtime import cloud, config, register, target
+from mlops_runtime import cloud, config, register
 from mlops_runtime.cloud import jobs, models, schedules
 from mlops_runtime.cloud.assets import Assets
 from mlops_runtime.errors import Problem
@@ -109,15 +110,14 @@ def _candidate(settings: config.Config, workspace: "MLClient", version: str | No
         with tempfile.TemporaryDirectory() as scratch:
             folder = jobs.fetch_artifacts(workspace, job.name, "evaluate", EVALUATION, Path(scratch))
             checks = {FOUND: Verdict.read(folder / "verdict.json").gates}
-        checks |= target.trial(settings, subject)
+        checks |= _trial(settings, subject)
     facts = {"model": name, "candidate": candidate.version, "job": job.name}
     return _Tried(subject, client, facts, checks, settings.root / ".mlops" / "stage" / candidate.version)
 
 
 def _retrained(settings: config.Config, workspace: "MLClient") -> _Tried:
     """Try what the scheduled training has registered: it has been evaluated on production data already."""
-    from mlops_runtime.cloud import releases
-
+    releases = importlib.import_module("mlops_runtime.cloud.releases")
     name, untried = settings.project.name, None
     for model in models.versions(workspace, name):
         if VERDICT in model.tags:  # older ones are out of date
@@ -131,11 +131,17 @@ def _retrained(settings: config.Config, workspace: "MLClient") -> _Tried:
     with tempfile.TemporaryDirectory() as scratch:
         folder = releases.fetch(settings, untried, Path(scratch))
         checks: dict[str, Sequence[Gate]] = {FOUND: Verdict.read(folder / EVALUATION / "verdict.json").gates}
-    checks |= target.trial(settings, untried)
+    checks |= _trial(settings, untried)
     facts = {"model": name, "candidate": untried.version, "job": "scheduled training"}
     return _Tried(
         untried, workspace, facts, checks, settings.root / ".mlops" / "stage" / f"retrained-{untried.version}"
     )
+
+
+def _trial(settings: config.Config, model: models.Registered) -> dict[str, Sequence[Gate]]:
+    """What the target finds when the model is deployed and put under load."""
+    found: dict[str, Sequence[Gate]] = importlib.import_module("mlops_runtime.target").trial(settings, model)
+    return found
 
 
 def _job(settings: config.Config, workspace: "MLClient", candidate: models.Registered) -> jobs.Ended:

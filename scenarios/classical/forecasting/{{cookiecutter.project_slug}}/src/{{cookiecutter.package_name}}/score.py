@@ -4,6 +4,7 @@ A request holds the recent history of some airports, and optionally how many day
 `{"input_data": {"columns": ["date", "origin", "departures"], "data": […]}, "params": {"horizon": 7}}`
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -41,13 +42,21 @@ def run(request: Any) -> Any:
     """Answer an HTTP request; a batch endpoint gives a list of files with histories instead and gets the forecasts."""
     if isinstance(request, list):
         histories = [service.inputs.validate_table(serving.read_table(Path(file)), str(file)) for file in request]
-        return pd.concat([forecast(history) for history in histories], ignore_index=True)
+        answers = [forecast(history) for history in histories]
+        service.scored(pd.concat(map(together, histories, answers), ignore_index=True))
+        return pd.concat(answers, ignore_index=True)
     return service.respond(request)
 
 
 def forecast(history: pd.DataFrame, horizon: int | None = None) -> pd.DataFrame:
     """The days after a history that keeps the contract. The place for business rules; a Problem refuses."""
     return fitted.predict(history, horizon)
+
+
+def together(history: pd.DataFrame, answer: pd.DataFrame) -> pd.DataFrame:
+    """History and forecast as one table: the one has no forecasts yet, the other no truth yet."""
+    both = pd.concat([history[[DATE, AIRPORT, TARGET]], answer], ignore_index=True)
+    return both.assign(request_id=str(uuid4()))
 
 
 def predict(columns: dict[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
@@ -59,6 +68,9 @@ def predict(columns: dict[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[An
 
 class Forecasts(serving.Service):
     """Requests whose answers are about other rows than they hold, with options besides the rows."""
+
+    # What is done with the histories in files and their forecasts: batch workers keep them.
+    scored: Callable[[pd.DataFrame], object] = staticmethod(lambda _: None)
 
     def respond(self, request: Any) -> Any:
         """The answer to one HTTP request."""
