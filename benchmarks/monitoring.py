@@ -155,7 +155,7 @@ def main() -> None:
 
     def predicted(rows: pd.DataFrame) -> pd.DataFrame:
         return rows.drop(columns=real.outputs, errors="ignore").join(
-            model.predict(rows[model.inputs]).set_axis(rows.index)
+            model.predict(rows[list(model.inputs)]).set_axis(rows.index)
         )
 
     def draw(seed: int, rows: int) -> Any:

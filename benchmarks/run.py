@@ -1,6 +1,6 @@
 """Time and memory of `mlops run`, cold, reused and against its commands started by hand; time of `mlops --help`.
 
-    uv run --no-project --with cookiecutter --with psutil python benchmarks/run.py PYTHON [--task TASK] [--repeat N]
+    uv run --no-project --with cookiecutter --with psutil python benchmarks/run.py PYTHON [--task TASK …] [--repeat N]
 
 PYTHON is the interpreter of an environment in which a generated project's dependencies are installed.
 """
@@ -72,11 +72,13 @@ def commands_by_hand(project: Path, scratch: Path) -> list[list[str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("python", help="interpreter with the project's dependencies")
+    parser.add_argument("--scenario", default="classical")
     parser.add_argument("--task", default="classification")
     parser.add_argument("--repeat", type=int, default=3)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        project = Path(cookiecutter(str(TEMPLATE), no_input=True, output_dir=folder, extra_context={"task": args.task}))
+        answers = {"scenario": args.scenario, "task": args.task}
+        project = Path(cookiecutter(str(TEMPLATE), no_input=True, output_dir=folder, extra_context=answers))
         environment = {**os.environ, "PYTHONPATH": str(project / "src"), "MLFLOW_DISABLE_TELEMETRY": "true"}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         mlops = [args.python, "-m", "mlops_runtime.cli"]
