@@ -1,6 +1,6 @@
 """Time and memory of `mlops run`, cold, reused and against its commands started by hand; time of `mlops --help`.
 
-    uv run --no-project --with cookiecutter --with psutil python benchmarks/run.py PYTHON [--task TASK …] [--repeat N]
+    uv run python benchmarks/run.py PYTHON [--scenario SCENARIO] [--task TASK] [--repeat N]
 
 PYTHON is the interpreter of an environment in which a generated project's dependencies are installed.
 """

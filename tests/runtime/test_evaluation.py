@@ -14,7 +14,7 @@ from mlops_runtime.files import write_json
 from mlops_runtime.gates import Gate, Verdict
 from mlops_runtime.report import Report
 
-from .test_register import candidate, project  # noqa: F401  a fixture
+from .test_register import candidate
 
 GATE = CohortGate(columns=["city"], metric="accuracy", max_gap=0.1, min_rows=10)
 METRICS = {"accuracy": lambda rows: float(rows["right"].mean()), "rows_seen": lambda rows: float(len(rows))}
@@ -71,7 +71,7 @@ def test_the_report_shows_cohorts(frame: pd.DataFrame, tmp_path: Path) -> None:
 
 
 def test_what_was_found_is_written_for_register(
-    project: Path,  # noqa: F811
+    project: Path,
     frame: pd.DataFrame,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -99,7 +99,7 @@ def test_what_was_found_is_written_for_register(
     assert register.register(model, folder, "toy")["version"] == "1"
 
 
-def test_the_champion_to_beat(project: Path) -> None:  # noqa: F811
+def test_the_champion_to_beat(project: Path) -> None:
     def load(folder: Path) -> float:
         return float(json.loads((folder / "factor.json").read_text()))
 
