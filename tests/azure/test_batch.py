@@ -155,7 +155,7 @@ def test_killed_and_run_again(world: World, moment: str) -> None:
     world.cloud.faults.add(Fault(method, path, then=lambda _: kill(running[0]), nth=nth))
     running.append(world.start("deploy", "--env", "dev"))
     assert running[0].wait().code != 0
-    time.sleep(0.1)
+    world.cloud.arm.release()
     world.cloud.arm.settle()
     assert (default(world) == one) == (moment != "default")
     done = world.deploy()

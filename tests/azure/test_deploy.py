@@ -211,7 +211,7 @@ def test_killed_and_run_again(world: World, moment: str) -> None:
     killed = running[0].wait()
     assert killed.code != 0
     shares = {"10 %": {"blue": 90, "green": 10}, "50 %": {"blue": 50, "green": 50}, "100 %": {"green": 100}}
-    time.sleep(0.1)
+    world.cloud.arm.release()
     world.cloud.arm.settle()
     assert world.traffic == shares.get(moment, {})
     assert world.tags["lease"], "nobody has said that it ended"
@@ -264,6 +264,7 @@ def test_killed_with_everything_and_then_not_well(world: World) -> None:
     world.cloud.faults.add(Fault("PUT", PUT_ENDPOINT, then=lambda _: kill(running[0]), nth=4))
     running.append(world.start("deploy", "--env", "dev"))
     running[0].wait()
+    world.cloud.arm.release()
     world.cloud.arm.settle()
     assert world.traffic == {"green": 100}
     world.behave("green", good=500, calls=0)
