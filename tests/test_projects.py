@@ -417,4 +417,4 @@ def test_scoring_scripts_of_all_targets(
     installed.mlops("run", "--pipeline", "mlops/azureml/monitor/pipeline.yml", *given, cwd=project)
     (found,) = project.glob(".mlops/steps/watch/*/outputs/findings/metrics.json")
     assert json.loads(found.read_text(encoding="utf-8"))["action"] != "none"
-    installed.run("-c", LIVE, tmp_path, model, port, cwd=baked(task, "kubernetes"))
+    installed.run("-c", LIVE, tmp_path, model, port, cwd=shutil.copytree(baked(task, "kubernetes"), tmp_path / "live"))

@@ -4,6 +4,7 @@ Spark runs here as Azure ML's runtime 3.5 has it: its release, with the packages
 mlflow 2), except for pyarrow 19.0.0, which cannot read the sample: Spark reads with its own code, this test does not.
 """
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -192,7 +193,9 @@ def test_spark_does_what_one_machine_does(
         "MLFLOW_TRACKING_URI": (tmp_path / "mlruns").as_uri(),
         "TZ": "America/New_York",  # nothing may depend on where it runs
     }
-    done = runtime.run("-c", COMMON + code, tmp_path, cwd=baked(task), **settings)
+    done = runtime.run(
+        "-c", COMMON + code, tmp_path, cwd=shutil.copytree(baked(task), tmp_path / "project"), **settings
+    )
     assert "ok as on one machine" in done.stdout
 
 

@@ -36,8 +36,8 @@ for environment in config.ENVIRONMENTS:
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("task", list(BY_NAME))
-def test_becomes_rest_objects(baked: Callable[..., Path], shell: Shell, task: str, target: str) -> None:
-    done = shell.run("python", REST, cwd=baked(task, target))
+def test_becomes_rest_objects(baked: Callable[..., Path], shell: Shell, task: str, target: str, tmp_path: Path) -> None:
+    done = shell.run("python", REST, cwd=copy(baked(task, target), tmp_path / "project"))
     assert done.code == 0, done.said
     assert "score.py" in done.said or "batch.py" in done.said
 
