@@ -17,14 +17,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from .conftest import TEMPLATE, Environment
 from .tasks import ALL, BY_NAME
 
 pytestmark = pytest.mark.full
 Baked = Callable[..., Path]
-# One worker has all tests that use the project of a task: two would wait for each other.
-TASKS = [pytest.param(task, marks=pytest.mark.xdist_group(task)) for task in BY_NAME]
+TASKS = list(BY_NAME)
 ACTION_NEEDED = 1
 
 
@@ -34,13 +34,14 @@ def used(shared: Path, baked: Baked, installed: Environment) -> Callable[[str], 
 
     def get(task: str) -> Path:
         root = shared / "used" / task
-        if not (root / "ran").exists():
-            shutil.rmtree(root, ignore_errors=True)
-            shutil.copytree(baked(task), root)
-            for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "Start"]):
-                subprocess.run(["git", *command], cwd=root, check=True)
-            done = installed.mlops("run", cwd=root)
-            (root / "ran").write_text(done.stdout, encoding="utf-8")
+        with FileLock(shared / f"used-{task}.lock"):
+            if not (root / "ran").exists():
+                shutil.rmtree(root, ignore_errors=True)
+                shutil.copytree(baked(task), root)
+                for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "Start"]):
+                    subprocess.run(["git", *command], cwd=root, check=True)
+                done = installed.mlops("run", cwd=root)
+                (root / "ran").write_text(done.stdout, encoding="utf-8")
         return root
 
     return get
@@ -68,12 +69,13 @@ def test_generated_tests_pass(baked: Baked, installed: Environment, task: str, t
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_run(used: Callable[[str], Path], installed: Environment, task: str) -> None:
+def test_run(shared: Path, used: Callable[[str], Path], installed: Environment, task: str) -> None:
     root = used(task)
     said = (root / "ran").read_text(encoding="utf-8")
     assert "[4/4] register" in said
     assert said.splitlines()[-1] == "Registered taxi-fares version 1."
-    again = installed.mlops("run", cwd=root).stdout
+    with FileLock(shared / f"run-{task}.lock"):
+        again = installed.mlops("run", cwd=root).stdout
     assert again.count("unchanged, reused") == 4
     (registration,) = (root / ".mlops/steps/register").glob("*/outputs/registration/registration.json")
     record = json.loads(registration.read_text(encoding="utf-8"))
@@ -101,15 +103,16 @@ def test_other_settings(baked: Baked, installed: Environment, task: str, setting
 
 @pytest.mark.parametrize("task", TASKS)
 def test_worse_and_unfair_candidates_are_refused(
-    used: Callable[[str], Path], installed: Environment, task: str
+    shared: Path, used: Callable[[str], Path], installed: Environment, task: str
 ) -> None:
     root = used(task)
     worse = [word for setting in BY_NAME[task].worse for word in ("--set", setting)]
-    done = installed.mlops("run", *worse, cwd=root, check=False)
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "Not registered:" in done.stderr
-    with cohort_limit(root, "0.0000001"):
-        done = installed.mlops("run", cwd=root, check=False)
+    with FileLock(shared / f"run-{task}.lock"):
+        done = installed.mlops("run", *worse, cwd=root, check=False)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert "Not registered:" in done.stderr
+        with cohort_limit(root, "0.0000001"):
+            done = installed.mlops("run", cwd=root, check=False)
     assert done.returncode == 1
     assert "between groups of" in done.stderr, "unfair models are refused, and the reason says so"
 
@@ -228,9 +231,9 @@ HOSTILE: dict[str, list[tuple[bytes, str]]] = {
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
-@pytest.mark.parametrize("task", TASKS)
-def test_serve_then_monitor(used: Callable[[str], Path], installed: Environment, task: str) -> None:
-    root, port = used(task), 5801 + list(BY_NAME).index(task)
+@pytest.mark.parametrize(("task", "port"), [(task, 5801 + number) for number, task in enumerate(TASKS)])
+def test_serve_then_monitor(used: Callable[[str], Path], installed: Environment, task: str, port: int) -> None:
+    root = used(task)
     with serving(installed, root, port) as url:
         body = (root / ".mlops/serve/example-request.json").read_bytes()
         for _ in range(20):
@@ -394,9 +397,14 @@ with serve.running(Path.cwd(), "taxi_fares", model, "1", scratch / "server.log",
 """
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(("task", "port"), [(task, 5901 + number) for number, task in enumerate(TASKS)])
 def test_scoring_scripts_of_all_targets(
-    used: Callable[[str], Path], baked: Callable[..., Path], installed: Environment, task: str, tmp_path: Path
+    used: Callable[[str], Path],
+    baked: Callable[..., Path],
+    installed: Environment,
+    task: str,
+    port: int,
+    tmp_path: Path,
 ) -> None:
     """With the real model: what batch workers run and how it is watched, and how a live deployment is tried."""
     model = next((used(task) / ".mlops/artifacts").rglob("MLmodel")).parent
@@ -409,5 +417,4 @@ def test_scoring_scripts_of_all_targets(
     installed.mlops("run", "--pipeline", "mlops/azureml/monitor/pipeline.yml", *given, cwd=project)
     (found,) = project.glob(".mlops/steps/watch/*/outputs/findings/metrics.json")
     assert json.loads(found.read_text(encoding="utf-8"))["action"] != "none"
-    port = 5901 + list(BY_NAME).index(task)
     installed.run("-c", LIVE, tmp_path, model, port, cwd=shutil.copytree(baked(task, "kubernetes"), tmp_path / "live"))
