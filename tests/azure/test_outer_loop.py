@@ -331,15 +331,15 @@ def test_stage_tells_trouble_from_bad_data(world: World) -> None:
     assert "verdict" not in registered(world)
 
 
-def test_stage_says_no_to_slow_endpoints(world: World) -> None:
+def test_stage_says_no_to_what_breaks_under_load(world: World) -> None:
     candidate(world, "1")
     world.mlops("promote", "--env", "staging", *PEOPLE)
     plan(world, parent="1".ljust(12, "0"))
     world.use("staging")
-    world.behave("blue", good=503, calls=10)
+    world.behave("blue", good=503, calls=5)
     done = world.mlops("stage", "--env", "staging")
     assert done.code == 1, done.said
-    assert "NO  load" in done.said or "NO  test deployment" in done.said
+    assert "NO  load" in done.said
 
 
 def test_stage_evaluates_images(baked: Callable[..., Path], cloud: Cloud, shell: Shell, tmp_path: Path) -> None:
