@@ -55,7 +55,7 @@ def write_files(folder: Path, context: dict[str, object]) -> None:
 def write_derived_files() -> None:
     """Write what `mlops config render` would, with the same code."""
     sys.dont_write_bytecode = True
-    sys.path.insert(0, str(TEMPLATE / SLUG / "src"))
+    sys.path.insert(0, str(PROJECT / "src"))
     from mlops_runtime import derived
 
     derived.render(PROJECT)

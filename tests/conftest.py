@@ -1,5 +1,6 @@
 """Bake projects once a session, and install once what generated projects need, shared by all workers."""
 
+import importlib
 import json
 import os
 import shutil
@@ -7,9 +8,10 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cookiecutter.main import cookiecutter
@@ -32,6 +34,11 @@ for layer in ("", "deployments", "deployments/live", "deployments/batch"):
         dirs_exist_ok=True,
     )
 sys.path.insert(0, machinery.name)
+
+
+def some_quick(values: Iterable[Any], number: int = 1) -> list[Any]:
+    """Values of a parameter, all but the first of which are for the full suite."""
+    return [value if n < number else pytest.param(value, marks=pytest.mark.full) for n, value in enumerate(values)]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -82,6 +89,36 @@ def baked(shared: Path) -> Callable[..., Path]:
     return get
 
 
+@pytest.fixture
+def plug_ins_of(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., None]]:
+    """Give the machinery in this process the plug-ins of some layers ("ci/github-actions" …) until the test ends."""
+    package = importlib.import_module("mlops_runtime")
+    original = list(package.__path__)
+    folders: list[str] = []
+
+    def forget() -> None:
+        for name, module in list(sys.modules.items()):
+            if str(getattr(module, "__file__", "")).startswith(tuple(folders)):
+                del sys.modules[name]
+                delattr(package, name.rpartition(".")[2])
+
+    def use(*layers: str) -> None:
+        forget()
+        folder = tmp_path_factory.mktemp("plug-ins")
+        folders.append(f"{folder}{os.sep}")
+        for layer in layers:
+            for file in (TEMPLATE / layer / SLUG_FOLDER / "src" / "mlops_runtime").glob("*.py"):
+                shutil.copy(file, folder)
+        monkeypatch.setattr(package, "__path__", [*original, str(folder)])
+        importlib.invalidate_caches()
+
+    yield use
+    if folders:
+        forget()
+
+
 @dataclass(frozen=True)
 class Environment:
     """A virtual environment."""
@@ -126,8 +163,8 @@ def wheel_folders() -> list[str]:
     return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()
 
 
-def install(folder: Path, requirements: list[str]) -> Environment:
-    """Make a virtual environment with uv; PyTorch as its CPU build."""
+def install(folder: Path, requirements: list[str], *, imported: bool = True) -> Environment:
+    """Make a virtual environment with uv; PyTorch as its CPU build. Not `imported`: its packages only hold data."""
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     with FileLock(folder.with_suffix(".lock")):
         if not (folder / "ready").exists():
@@ -141,7 +178,7 @@ def install(folder: Path, requirements: list[str]) -> Environment:
                 "pip",
                 "install",
                 "-q",
-                "--compile-bytecode",
+                "--compile-bytecode" if imported else "--no-compile-bytecode",
                 "--python",
                 python,
                 *own_wheels,

@@ -16,7 +16,7 @@ from cookiecutter.main import cookiecutter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .conftest import TEMPLATE, Bake
+from .conftest import TEMPLATE, Bake, some_quick
 
 REFUSED = {
     "newline": ({"description": "two\nlines"}, "one line"),
@@ -154,7 +154,7 @@ def values_that_come_out(project: Path) -> dict[str, list[str]]:
     }
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", some_quick(HOSTILE, 4))
 def test_hostile_answers_come_out_as_they_went_in(text: str, bake: Bake) -> None:
     project = bake(**dict.fromkeys(KEYS, text), project_slug="taxi-fares")
     assert values_that_come_out(project) == {key: [text] * len(v) for key, v in values_that_come_out(project).items()}
@@ -166,6 +166,7 @@ text = st.text(visible, min_size=1, max_size=60)
 anything = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
 
 
+@pytest.mark.full
 @given(name=text, description=text, author=text | anything)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_answer_is_rendered_or_refused(

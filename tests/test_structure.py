@@ -33,6 +33,15 @@ def tracked() -> list[str]:
     return [name for name in listed.stdout.decode().split("\0") if name]
 
 
+QUERIES = (
+    *("capacity", "client_errors", "failed_jobs", "key_use", "latency", "network", "ongoing_service", "queue_time"),
+    *("refused_callers", "requests", "server_errors", "staleness", "throttling", "unused"),
+)
+MODULES = (
+    *("access", "alerts", "endpoint", "environment", "event-hubs", "governance", "identities", "images", "kubernetes"),
+    *("logs", "names", "private-endpoints", "receivers", "registry", "shared", "spark", "storage", "types", "vault"),
+    "workspace",
+)
 EVERYWHERE = [
     *(".devcontainer/devcontainer.json", ".editorconfig", ".gitattributes", ".gitignore", ".pre-commit-config.yaml"),
     *(".python-version", "LICENSE", "README.md", "pyproject.toml"),
@@ -43,6 +52,10 @@ EVERYWHERE = [
     *("mlops/azureml/deploy/endpoint.yml", "mlops/azureml/deploy/deployment.yml"),
     *(f"mlops/azureml/train/{name}.yml" for name in ("pipeline", "prepare", "train", "evaluate", "register")),
     *(f"mlops/azureml/monitor/{name}.yml" for name in ("pipeline", "schedule", "watch")),
+    *(f"infrastructure/{name}.yml" for name in ("alerts", "costs", "names", "pipelines", "policies", "rbac", "roles")),
+    *(f"infrastructure/queries/{name}.kql" for name in QUERIES),
+    *("infrastructure/README.md", "infrastructure/main.bicep"),
+    *(f"infrastructure/modules/{name}.bicep" for name in MODULES),
 ]
 SPARK = {
     f"mlops/azureml/{name}.yml" for name in ("train/prepare-spark", "environments/spark", "environments/spark-conda")

@@ -129,6 +129,7 @@ class Arm:
         self.logs: dict[str, str] = {}  # what the containers of deployments wrote, by id in lower case
         self.direct_address, self.direct_scoring = "", False  # where clients that ignore proxies find endpoints
         self.usages: list[Json] = []
+        self.identities: set[str] = set()  # ids of user-assigned identities, in lower case
         self.lock = RLock()
         self.ticks = itertools.count()
         for scope in scopes:

@@ -15,8 +15,8 @@ What it does not model: no role is checked (who is signed in may do anything, wh
 built, code is not run and computes do not start: a job ends as its script says, a deployment answers as its behaviour
 says. Quotas, build failures and crashes happen only as faults. Bodies of POST actions are not checked, nor are the
 steps inside a pipeline and what a component says, which the specification leaves open. Data Lake storage (`dfs`),
-networks, managed identities, diagnostics, cost and policy do not exist. Time passes quickly: an operation takes
-`seconds`.
+networks, diagnostics, cost and policy do not exist; of managed identities only which ones there are
+(`cloud.arm.identities`). Time passes quickly: an operation takes `seconds`.
 """
 
 import base64

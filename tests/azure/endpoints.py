@@ -65,6 +65,22 @@ def traffic_is_right(arm: Arm, call: Call, properties: Json) -> None:
         raise refuse("Mirror traffic is not supported on Kubernetes endpoints.")
 
 
+def identity_is_right(arm: Arm, call: Call, body: Json, old: Json | None) -> None:
+    """The service's rules: a user-assigned identity is named and there; an endpoint keeps the one that it has."""
+
+    def named(resource: Json) -> set[str]:
+        return {one.lower() for one in (resource.get("identity") or {}).get("userAssignedIdentities") or {}}
+
+    kind = (body.get("identity") or {}).get("type", "SystemAssigned")
+    if ("UserAssigned" in kind) != bool(named(body)):
+        raise refuse("An identity of type UserAssigned, and no other, needs userAssignedIdentities.")
+    if missing := sorted(named(body) - arm.identities):
+        text = f"Identity operation for resource '{call.id}' failed: Resource '{missing[0]}' was not found."
+        raise AzureError(400, "FailedIdentityOperation", text)
+    if old and named(old) != named(body):
+        raise refuse("The identity of an endpoint cannot be changed.")
+
+
 @route("PUT", f"/{{kind:{KINDS}}}/{{name}}")
 def put_endpoint(arm: Arm, call: Call) -> Answer:
     """Make or change an endpoint."""
@@ -80,6 +96,7 @@ def put_endpoint(arm: Arm, call: Call) -> Answer:
     properties = {key: value for key, value in body["properties"].items() if value is not None}
     online = call.names["kind"].lower() == "onlineendpoints"
     if online:
+        identity_is_right(arm, call, body, old)
         traffic_is_right(arm, call, properties)
     if properties.get("compute") and properties["authMode"].lower() == "aadtoken":
         raise refuse("Microsoft Entra tokens (aad_token) are supported on managed online endpoints only.")

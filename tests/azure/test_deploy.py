@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -415,17 +416,57 @@ def test_only_what_is_promoted(world: World) -> None:
     assert registry == ("mirror" in (world.root / "config/shared.yml").read_text(encoding="utf-8"))
 
 
+def identity_of(world: World) -> Any:
+    """The identity in the endpoint's last PUT: its type and which."""
+    said = world.cloud.requests("PUT", PUT_ENDPOINT)[-1].json["identity"]
+    return said["type"], set(said.get("userAssignedIdentities") or ())
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_the_endpoint_is_who_infrastructure_gives_the_roles(world: World, environment: str) -> None:
+    world.use(environment)
+    if environment == "prod":
+        world.model("b" * 12, scope=world.cloud.registry, promoted_staging="a", promoted_prod="a, b")
+    for colour in ("blue", "green"):
+        world.behave(colour)
+    done = world.deploy()
+    assert done.code == 0, done.said
+    assert identity_of(world) == ("UserAssigned", {world.identity(environment)})
+
+
+def test_one_workspace_has_the_identity_of_prod(world: World) -> None:
+    config = world.root / "config/shared.yml"
+    config.write_text(
+        config.read_text(encoding="utf-8").replace("workspaces: separate", "workspaces: one"), encoding="utf-8"
+    )
+    done = world.deploy()
+    assert done.code == 0, done.said
+    assert identity_of(world) == ("UserAssigned", {world.identity("prod")})
+
+
+def test_an_identity_that_nobody_made_is_said(world: World) -> None:
+    world.cloud.arm.identities.clear()
+    done = world.deploy()
+    assert done.code == 2, done.said
+    assert "apply infrastructure/ for `shared`" in done.said
+    config = world.root / "config/dev.yml"
+    given = "  endpoint:\n    identity: {type: system_assigned}\n"
+    config.write_text(config.read_text(encoding="utf-8").replace("  endpoint:\n", given, 1), encoding="utf-8")
+    done = world.deploy()
+    assert done.code == 0, done.said
+    assert identity_of(world) == ("SystemAssigned", set())
+
+
 def test_identity_and_network_from_config(world: World) -> None:
     config = world.root / "config/dev.yml"
     group = world.workspace.id.partition("/providers/")[0]
     identity = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id"
+    world.cloud.arm.identities.add(identity.lower())
     given = f"  endpoint:\n    identity: {{type: user_assigned, user_assigned_identities: [resource_id: {identity}]}}\n"
     config.write_text(config.read_text(encoding="utf-8").replace("  endpoint:\n", given, 1), encoding="utf-8")
     done = world.deploy()
     assert done.code == 0, done.said
-    put = world.cloud.requests("PUT", PUT_ENDPOINT)[-1].json
-    assert put["identity"]["type"] == "UserAssigned"
-    assert identity in put["identity"]["userAssignedIdentities"]
+    assert identity_of(world) == ("UserAssigned", {identity})
 
 
 def test_a_deployment_that_becomes_unready_is_rolled_back(world: World) -> None:

@@ -218,7 +218,7 @@ def test_stage_trains_again_and_tries(world: World) -> None:
     passed = world.mlops("stage", "--env", "staging")
     assert passed.code == 0, passed.said
     job = jobs(world)[-1]
-    assert job["inputs"]["raw_data"]["uri"].startswith("azureml://datastores/production/")
+    assert job["inputs"]["raw_data"]["uri"].startswith("azureml://datastores/gold/")
     assert job["jobs"]["register"]["environment_variables"]["MLOPS_PARENT"] == "1".ljust(12, "0")
     folder = world.root / ".mlops/stage" / "1".ljust(12, "0")
     record = json.loads((folder / "verdict.json").read_text())
@@ -230,7 +230,7 @@ def test_stage_trains_again_and_tries(world: World) -> None:
     schedule = world.cloud.get("staging", "/schedules/taxi-fares-train")
     assert schedule, "from now on it is trained again every week"
     inputs = schedule["properties"]["action"]["jobDefinition"]["inputs"]
-    assert inputs["raw_data"]["uri"].startswith("azureml://datastores/production/")
+    assert inputs["raw_data"]["uri"].startswith("azureml://datastores/gold/")
 
     few = world.mlops("promote", "--env", "prod", *PEOPLE[:2])
     assert few.code == 1
@@ -248,7 +248,7 @@ def test_stage_trains_again_and_tries(world: World) -> None:
     inputs = watch["properties"]["action"]["jobDefinition"]["inputs"]
     assert inputs["collected"]["uri"].endswith("/modelDataCollector/taxi-fares-prod/blue")
     assert inputs["model"]["uri"].startswith("azureml://registries/")
-    assert inputs["labels"]["uri"].startswith("azureml://datastores/production/"), "performance needs the truth"
+    assert inputs["labels"]["uri"].startswith("azureml://datastores/gold/"), "performance needs the truth"
     step = watch["properties"]["action"]["jobDefinition"]["jobs"]["watch"]
     assert step["inputs"]["labels"]["value"] == "${{parent.inputs.labels}}"
     monitor = world.cloud.get("prod", "/schedules/taxi-fares-monitor")

@@ -16,7 +16,7 @@ from .world import World, copy
 
 pytestmark = pytest.mark.full
 SPARK = {"component": "prepare-spark.yml", "instance_type": "standard_e8s_v3", "instances": 4}
-LAKE = {"raw_data": "azureml://datastores/production/paths/gold/flights"}
+LAKE = {"raw_data": "azureml://datastores/gold/paths/flights"}
 SWEEP = {
     "search_space": {"family": {"type": "choice", "values": ["ridge", "lasso"]}},
     "objective": {"goal": "minimize", "primary_metric": "loss"},

@@ -50,9 +50,15 @@ class World:
         configure(self.root, self.cloud)
         for name in ("dev", "staging", "prod"):
             self.cloud.arm.add_compute(self.cloud.workspace(name), "cpu-cluster")
-            self.cloud.arm.add_compute(self.cloud.workspace(name), f"kubernetes-{name}", "Kubernetes")
+            self.cloud.arm.add_compute(self.cloud.workspace(name), "kubernetes", "Kubernetes")
+            self.cloud.arm.identities.add(self.identity(name).lower())
         self.environment = self.cloud.environment()
         self.use("dev")
+
+    def identity(self, name: str) -> str:
+        """The id of the identity that infrastructure/ makes in the group of `shared` for an environment's endpoint."""
+        group = self.cloud.registry.id.partition("/providers/")[0]
+        return f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-taxifares-{name}-endpoint"
 
     def use(self, name: str) -> None:
         """What follows is about this environment."""

@@ -6,7 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from mlops_runtime.cloud.live import EARLY, Live
+from mlops_runtime.cloud.live import EARLY, Live, identity
+
+from ..conftest import SLUG_FOLDER, TEMPLATE
 
 
 class Operations:
@@ -24,7 +26,7 @@ class Operations:
 
 
 def live(operations: Operations) -> Live:
-    own = SimpleNamespace(name="flights", endpoint={"name": "flights"})
+    own = SimpleNamespace(name="flights", endpoint={"name": "flights", "identity": {"type": "system_assigned"}})
     client = SimpleNamespace(online_endpoints=operations, online_deployments=None)
     settings: Any = SimpleNamespace(deployment=own)
     return Live(settings, client)  # type: ignore[arg-type]
@@ -44,3 +46,23 @@ def test_a_token_is_asked_for_once_and_again_before_it_ends(monkeypatch: pytest.
 def test_a_key_does_not_end() -> None:
     one = live(Operations(primary_key="key"))
     assert [one.token(), one.token()] == ["key-1", "key-1"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "workspaces", "whose"),
+    [("dev", "separate", "dev"), ("staging", "separate", "staging"), ("dev", "one", "prod"), ("prod", "one", "prod")],
+)
+def test_containers_are_who_infrastructure_made_for_their_environment(
+    environment: str, workspaces: str, whose: str
+) -> None:
+    settings: Any = SimpleNamespace(
+        root=TEMPLATE / SLUG_FOLDER,
+        environment=environment,
+        project=SimpleNamespace(name="taxi-fares"),
+        registry=SimpleNamespace(subscription="s", resource_group="g"),
+        infrastructure=SimpleNamespace(workspaces=workspaces),
+    )
+    group = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity"
+    which = f"{group}/userAssignedIdentities/id-taxifares-{whose}-endpoint"
+    wanted = {"identity.type": "user_assigned", "identity.user_assigned_identities": [{"resource_id": which}]}
+    assert identity(settings) == wanted

@@ -11,7 +11,7 @@ from mlops_runtime.cloud.assets import Assets
 from mlops_runtime.errors import Problem
 
 SPARK = {"component": "prepare-spark.yml", "instance_type": "standard_e8s_v3"}
-LAKE = "azureml://datastores/production/paths/gold/flights"
+LAKE = "azureml://datastores/gold/paths/flights"
 TRAIN = "mlops/azureml/train/pipeline.yml"
 
 
@@ -27,7 +27,8 @@ def overrides(root: Path, steps: dict[str, Any], pipeline: str = TRAIN, **data: 
     shared = config.load_shared(root / "config/shared.yml")
     own = config.read_section(root / "config/dev.yml", config.EnvironmentSettings)
     given = {"root": root, "environment": "dev", "compute": {"default": "cpu-cluster", "steps": steps}, "data": data}
-    settings = config.Config.model_validate({**dict(shared), **dict(own), **given, "deployment": config.Section()})
+    given |= {"infrastructure": shared.infrastructure, "estate": own.infrastructure, "deployment": config.Section()}
+    settings = config.Config.model_validate({**dict(shared), **dict(own), **given})
     return jobs.overrides(settings, root / pipeline, {}, Assets(None), {})
 
 

@@ -8,6 +8,45 @@ registry: {subscription: "", location: westeurope, resource_group: rg-shared, na
 approvals: {staging: 1, prod: 2}
 staging: {retrain: true}
 training: {word: hello}
+infrastructure:
+  name_suffix: ""
+  workspaces: separate
+  approved_outbound: {microsoft_artifact_registry: [mcr.microsoft.com], conda: [], package_index: [], project: []}
+  serving: online
+  groups: {}
+  just_in_time: false
+  contacts:
+    data_scientist: [team@example.com]
+    project_lead: [team@example.com]
+    product_owner: [team@example.com]
+    platform_technical_support: [team@example.com]
+  lake: {zones: [bronze, silver, gold, packages], cool_after_days: 90, delete_bronze_after_days: 365}
+  log_days: 90
+  alerts:
+    size: small
+    sizes:
+      small: {requests_per_minute: 600, throttling_ms: 10000, client_errors: 60, server_errors: 5, latency_ms: 1000}
+    unreached: 3
+    refused_callers: 20
+    key_use: 0
+    failed_jobs: 0
+    queue_minutes: 60
+    missing_nodes: 0
+    quota_percent: 90
+    node_percent: 85
+    availability_percent: 99
+    active_cores: 0
+    stale_days: 14
+    ongoing_requests: 1000
+    ongoing_days: 30
+    unused_requests: 0
+    unused_days: 30
+  budget_start: ""
+  budget: {monthly: 100, spent: [50, 80, 100], forecast: [110]}
+  allowed_addresses: []
+  private_endpoints: {subnet: "", zones: ""}
+  defender: []
+  existing: {}
 gates:
   metrics: {score: {min: 0.5}}
   champion: {confidence: 0.95, min_improvement: 0.0}
@@ -21,6 +60,16 @@ ENVIRONMENT = """\
 azure: {subscription: "", location: westeurope, resource_group: rg-toy, workspace: mlw-toy}
 compute: {default: cpu-cluster}
 contacts: {owner: team@example.com}
+infrastructure:
+  groups: {}
+  clusters: {cpu-cluster: {size: Standard_DS3_v2, nodes: 4}}
+  endpoint: false
+  budget: {monthly: 100, spent: [50, 80, 100], forecast: [110]}
+  firewall: Standard
+  allowed_addresses: []
+  private_endpoints: {subnet: "", zones: ""}
+  protect: false
+  existing: {}
 """
 
 PIPELINE = """\

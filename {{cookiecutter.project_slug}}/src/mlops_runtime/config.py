@@ -8,20 +8,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from mlops_runtime.errors import Problem
+from mlops_runtime.files import read_yaml as read_yaml
+from mlops_runtime.infrastructure import EnvironmentInfrastructure, SharedInfrastructure
+from mlops_runtime.schema import Section as Section  # plug-ins take it from here
 
 ENVIRONMENTS = ("dev", "staging", "prod")
 Scalar = str | int | float | bool
 S = TypeVar("S", bound="Section")
-
-
-class Section(BaseModel):
-    """Settings with known keys only: a typing error is found, not ignored."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Project(Section):
@@ -99,11 +95,43 @@ class Registry(Section):
     name: str = Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{2,32}$")
 
 
+class StagingReviewers(Section):
+    """Who approves for staging."""
+
+    model_tester: list[str] = Field(default_factory=list)
+
+
+class ProductionReviewers(Section):
+    """Who approves for production, and what the environments share: one of each."""
+
+    project_lead: list[str] = Field(default_factory=list)
+    product_owner: list[str] = Field(default_factory=list)
+
+
+class Reviewers(Section):
+    """Who approves on the CI system, by environment and persona."""
+
+    staging: StagingReviewers = StagingReviewers()
+    prod: ProductionReviewers = ProductionReviewers()
+
+    def of(self, environment: str) -> dict[str, list[str]]:
+        """Names by persona; nobody for dev."""
+        key = self.key(environment)
+        return dict(getattr(self, key)) if key else {}
+
+    @staticmethod
+    def key(environment: str) -> str:
+        """Where the names for `environment`, or for shared, are."""
+        return {"staging": "staging", "prod": "prod", "shared": "prod"}.get(environment, "")
+
+
 class Approvals(Section):
     """How many people must approve a model on its way to an environment; the author alone never suffices."""
 
     staging: int = Field(ge=1)
     prod: int = Field(ge=1)
+    reviewers: Reviewers = Reviewers()
+    unprotected: str = ""
 
 
 class Staging(Section):
@@ -117,12 +145,13 @@ class Shared(Section):
 
     project: Project
     registry: Registry
+    infrastructure: SharedInfrastructure
     approvals: Approvals
     staging: Staging
     training: dict[str, Scalar]
     gates: Gates
     monitoring: Monitoring
-    deployment: Any = {}
+    deployment: Any = Field(default_factory=dict)
 
 
 class Azure(Section):
@@ -162,14 +191,14 @@ class StepCompute(Section):
     sweep: Sweep | None = None  # instead of one run of the step, many
     component: str | None = None  # instead of the step's own, a file beside it: with Spark
     runtime_version: str = "3.5"  # of Spark
-    conf: dict[str, Scalar] = {}  # of Spark, over what the component says
+    conf: dict[str, Scalar] = Field(default_factory=dict)  # of Spark, over what the component says
 
 
 class Compute(Section):
     """What jobs run on."""
 
     default: str
-    steps: dict[str, StepCompute] = {}
+    steps: dict[str, StepCompute] = Field(default_factory=dict)
 
 
 class Contacts(Section):
@@ -183,10 +212,11 @@ class EnvironmentSettings(Section):
 
     azure: Azure
     compute: Compute
-    data: dict[str, str] = {}
+    data: dict[str, str] = Field(default_factory=dict)
     contacts: Contacts
-    training: dict[str, Scalar] = {}
-    deployment: dict[str, Any] = {}
+    training: dict[str, Scalar] = Field(default_factory=dict)
+    deployment: dict[str, Any] = Field(default_factory=dict)
+    infrastructure: EnvironmentInfrastructure
 
 
 class Config(Shared):
@@ -199,6 +229,7 @@ class Config(Shared):
     data: dict[str, str]
     contacts: Contacts
     deployment: Section
+    estate: EnvironmentInfrastructure
 
 
 def find_root(start: Path | None = None) -> Path:
@@ -208,20 +239,6 @@ def find_root(start: Path | None = None) -> Path:
         if (folder / "config" / "shared.yml").is_file():
             return folder
     raise Problem(f"No config/shared.yml in {here} or above: change to the project's folder first.")
-
-
-def read_yaml(path: Path) -> Any:
-    """The content of a YAML file; a missing or broken one is a Problem that names the file and the line."""
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise Problem(f"{path} does not exist.") from None
-    except UnicodeDecodeError:
-        raise Problem(f"{path} is not UTF-8 text: save it as UTF-8.") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise Problem(f"{path}{line} is not valid YAML: {getattr(error, 'problem', error)}.") from None
 
 
 def read_section(path: Path, schema: type[S]) -> S:
@@ -273,6 +290,8 @@ def load(environment: str = "dev", root: Path | None = None) -> Config:
             **dict(own),
             "root": root,
             "environment": environment,
+            "infrastructure": shared.infrastructure,
+            "estate": own.infrastructure,
             "training": {**shared.training, **own.training},
             "deployment": _deployment({**shared.deployment, **own.deployment}, environment),
         }

@@ -1,8 +1,14 @@
-"""Files derived from others, so that each fact is written once: the AzureML environments from pyproject.toml."""
+"""Files derived from others, so that each fact is written once: the AzureML environments from pyproject.toml.
 
+A layer that derives more has the plug-in `mlops_runtime.parameters` with a `derive` of its own. This code writes a new
+project too, before anything of it is installed: only the standard library and PyYAML are there.
+"""
+
+import importlib
 import json
 import re
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +67,12 @@ def extras(content: dict[str, Any], name: str) -> list[str]:
 
 
 def derive(root: Path) -> dict[Path, str]:
-    """Every derived file with the content that it should have: one for each AzureML environment that is there."""
+    """Every derived file with its content: one for each AzureML environment that is there, and those of the plug-in."""
     folder = root / ENVIRONMENTS
-    return {folder / FILES[name][0]: conda(root, name) for name in FILES if (folder / f"{name}.yml").is_file()}
+    found = {folder / FILES[name][0]: conda(root, name) for name in FILES if (folder / f"{name}.yml").is_file()}
+    if find_spec("mlops_runtime.parameters"):
+        found |= importlib.import_module("mlops_runtime.parameters").derive(root)
+    return found
 
 
 def stale(root: Path) -> list[Path]:

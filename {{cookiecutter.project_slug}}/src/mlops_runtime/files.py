@@ -6,6 +6,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from mlops_runtime.errors import Problem
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file; a missing or broken one is a Problem that names the file and the line."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Problem(f"{path} does not exist.") from None
+    except UnicodeDecodeError:
+        raise Problem(f"{path} is not UTF-8 text: save it as UTF-8.") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise Problem(f"{path}{line} is not valid YAML: {getattr(error, 'problem', error)}.") from None
+
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON, indented; what is not a finite number becomes null, and a NumPy value the number that it is."""

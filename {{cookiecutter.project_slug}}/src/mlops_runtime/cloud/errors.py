@@ -14,6 +14,10 @@ ADVICE = {
     r"AuthorizationFailed|Forbidden|\b403\b": (
         "the identity lacks a role there: infrastructure/rbac.yml says who has which, and a new role takes minutes"
     ),
+    r"userAssignedIdentities|FailedIdentityOperation": (
+        "apply infrastructure/ for `shared`, which makes the identities; or write your own, or "
+        "{type: system_assigned}, as deployment.endpoint.identity in config"
+    ),
     r"quota|OutOfCapacity|SkuNotAvailable|not enough .*(?:cores|capacity)": (
         "ask for more quota, or choose another instance type or fewer instances in config"
     ),

@@ -14,7 +14,18 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """This command has no options."""
+    """Declare the options."""
+    parser.add_argument(
+        "--infrastructure", action="store_true", help="also say what is missing before the estate on Azure can be made"
+    )
+    parser.add_argument(
+        "--quota", action="store_true", help="instead: ask Azure whether the machines in config fit region and quota"
+    )
+    parser.add_argument(
+        "--cost", action="store_true", help="instead: estimate what the estate costs in a month, with Azure's prices"
+    )
+    parser.add_argument("--env", help="with --quota or --cost: only this environment (shared, dev, staging or prod)")
+    parser.add_argument("--currency", default="USD", help="with --cost: the currency of your bill (default: USD)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -22,6 +33,10 @@ def run(args: argparse.Namespace) -> int:
     from mlops_runtime import config
 
     root = config.find_root()
+    if args.quota or args.cost:
+        return _asked(args, root)
+    if args.env:
+        raise Problem("--env goes with --quota or --cost: every other check looks at all environments.")
     checks: list[tuple[str, Callable[[Path], Iterator[str]]]] = [
         ("configuration", _configuration),
         ("training pipeline", _pipeline),
@@ -30,7 +45,10 @@ def run(args: argparse.Namespace) -> int:
         ("deployment", _deployment),
         ("data contract", _data),
         ("derived files", _derived),
+        ("infrastructure data", _estate),
     ]
+    if args.infrastructure:
+        checks.append(("ready for Azure", _infrastructure))
     found = 0
     for label, check in checks:
         try:
@@ -42,6 +60,33 @@ def run(args: argparse.Namespace) -> int:
         for fault in faults:
             print("    " + fault.replace("\n", "\n    "))
     return 1 if found else 0
+
+
+def _asked(args: argparse.Namespace, root: Path) -> int:
+    """What others must be asked for: Azure for its quota, its price list for costs; exit 1 when something lacks."""
+    from mlops_runtime import config, costs, quota
+
+    settings = [config.load(environment, root) for environment in config.ENVIRONMENTS]
+    every = [costs.SHARED, *config.ENVIRONMENTS]
+    if args.env not in (None, *every):
+        raise Problem(f"--env {args.env} does not exist: choose {', '.join(every)}.")
+    chosen = [args.env] if args.env else every
+    faults: list[str] = []
+    if args.quota:
+        for fits, text in quota.check([one for one in settings if one.environment in chosen]):
+            print(f"{'✓' if fits else '✗'} {text}")
+            faults += [] if fits else [text]
+    if args.cost:
+        if not re.fullmatch("[A-Z]{3}", args.currency):
+            raise Problem(f"--currency {args.currency} is none: write three capital letters, such as EUR.")
+        found = list(costs.estimate(chosen, settings, args.currency))
+        print("\n\n".join(costs.table(one, args.currency) for one in found))
+        print(f"\nAll of it: {sum(one.month for one in found):.2f} {args.currency} a month, at today's list prices.")
+        print(f"What is assumed and what is left out: {costs.QUANTITIES.as_posix()}.")
+        wrong = [fault for one in found for fault in costs.faults(one, args.currency)]
+        print("\n".join(f"✗ {fault}" for fault in wrong))
+        faults += wrong
+    return 1 if faults else 0
 
 
 def _configuration(root: Path) -> Iterator[str]:
@@ -139,6 +184,23 @@ def _deployment(root: Path) -> Iterator[str]:
                 yield f"config/{environment}.yml: deployment: {file.name}: {fault}"
 
 
+def _estate(root: Path) -> Iterator[str]:
+    """infrastructure/*.yml fit together."""
+    from mlops_runtime import infrastructure
+
+    yield from infrastructure.inconsistent(root)
+
+
+def _infrastructure(root: Path) -> Iterator[str]:
+    """Everything is filled in that the estate needs; what only should be known is printed and no fault."""
+    from mlops_runtime import config, infrastructure
+
+    settings = [config.load(environment, root) for environment in config.ENVIRONMENTS]
+    for warning in infrastructure.warnings(settings):
+        print(f"! {warning}")
+    yield from infrastructure.missing(root, settings)
+
+
 def _texts(content: Any, key: str = "") -> Iterator[tuple[str, str]]:
     """All texts of a YAML document with the key they stand under."""
     if isinstance(content, dict):
@@ -168,7 +230,9 @@ def _data(root: Path) -> Iterator[str]:
 
 
 def _derived(root: Path) -> Iterator[str]:
-    from mlops_runtime import derived
+    from mlops_runtime import config, derived
 
+    for environment in config.ENVIRONMENTS:
+        config.load(environment, root)  # what is wrong there is said in words
     for path in derived.stale(root):
         yield f"{path.relative_to(root).as_posix()} is out of date; run `mlops config render`."

@@ -16,6 +16,8 @@ def run(args: argparse.Namespace) -> int:
     from mlops_runtime.errors import Refusal
 
     root = config.find_root()
+    for environment in config.ENVIRONMENTS:
+        config.load(environment, root)  # says what is wrong in words
     if args.check:
         stale = derived.stale(root)
         if stale:

@@ -22,6 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--env", choices=ENVIRONMENTS, help="what Azure ML's newest look at this environment's deployment has found"
     )
+    parser.add_argument(
+        "--usage", action="store_true", help="with --env: whether anybody still uses what is there, over weeks"
+    )
     parser.add_argument("--model-version", metavar="V", help="registered version to watch (default: the champion)")
 
 
@@ -33,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
     from mlops_runtime.contract import Contract
 
     root = config.find_root()
+    if args.usage:
+        return _usage(args.env)
     if args.env:
         return 0 if _found_on_azure(config.load(args.env), root / ".mlops" / f"monitor-{args.env}") == "none" else 1
     settings = config.load_shared(root / "config" / "shared.yml")
@@ -47,6 +52,27 @@ def run(args: argparse.Namespace) -> int:
     watched = monitoring.watch(settings, contract, version, folder, model, data, args.labels)
     action = monitoring.report(watched, scenario, root / ".mlops" / "monitor")
     return 0 if action == "none" else 1
+
+
+def _usage(environment: str | None) -> int:
+    """Say how the environment is used; 1 when somebody should be told."""
+    from mlops_runtime import cloud, config, usage
+    from mlops_runtime.errors import Problem
+
+    if environment is None:
+        raise Problem("--usage is about an environment: say which with --env.")
+    settings = config.load(environment)
+    if not cloud.available():
+        raise Problem("The Azure SDK is not installed: run `uv sync --extra azure`.")
+    from mlops_runtime.cloud import logs
+
+    told = 0
+    for text, found in usage.findings(settings, lambda query, days: logs.ask(settings, query, days)):
+        print(f"{'✗' if found else '✓'} {text}")
+        for line in found:
+            print(f"    {line}")
+        told += len(found)
+    return 1 if told else 0
 
 
 def _found_on_azure(settings: "Config", folder: Path) -> str:

@@ -5,7 +5,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from mlops_runtime import cloud
+from mlops_runtime import cloud, naming
 from mlops_runtime.cloud.errors import explained
 from mlops_runtime.cloud.releases import DIGEST, LONGEST_SECONDS, REFUSED, ROLLOUT, Endpoint, never_ends
 from mlops_runtime.config import Config
@@ -18,6 +18,20 @@ POLLS = (1, 2, 4, 8, 15)  # seconds between looks at a deployment; the last one 
 EARLY = 300  # seconds before its end in which a token is asked for again
 MANAGEMENT = "https://management.azure.com"
 AUTOSCALE = "Microsoft.Insights/autoscaleSettings"
+IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
+
+
+def identity(settings: Config) -> dict[str, Any]:
+    """The identity that infrastructure/ makes for the containers of an environment and gives their roles.
+
+    Dotted keys of endpoint.yml and their values.
+    """
+    place = settings.registry
+    environment = "prod" if settings.infrastructure.workspaces == "one" else settings.environment
+    name = naming.names(settings.root, environment, settings.project.name, "", {})["endpoint_identity"]
+    group = f"/subscriptions/{place.subscription}/resourceGroups/{place.resource_group}"
+    which = [{"resource_id": f"{group}/providers/{IDENTITIES}/{name}"}]
+    return {"identity.type": "user_assigned", "identity.user_assigned_identities": which}
 
 
 class Live(Endpoint):
@@ -25,6 +39,8 @@ class Live(Endpoint):
 
     def __init__(self, settings: Config, client: "MLClient") -> None:
         super().__init__(settings, client.online_endpoints, client.online_deployments)
+        if not any(key.startswith("identity.") for key in self.changes):
+            self.changes |= identity(settings)
         self.uri = ""
         self._token, self._until = "", 0.0
         self._asking = threading.Lock()

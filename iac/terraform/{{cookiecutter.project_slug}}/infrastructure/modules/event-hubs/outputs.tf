@@ -1,0 +1,4 @@
+output "id" {
+  description = "Id of the namespace."
+  value       = azurerm_eventhub_namespace.this.id
+}

@@ -1,0 +1,4 @@
+output "id" {
+  description = "Id of the Synapse workspace."
+  value       = azapi_resource.synapse.id
+}

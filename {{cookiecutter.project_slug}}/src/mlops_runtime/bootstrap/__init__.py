@@ -1,0 +1,1 @@
+"""`mlops bootstrap`: connect this repository, its identities and environments to Azure."""
