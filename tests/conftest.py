@@ -178,13 +178,13 @@ def install(folder: Path, requirements: list[str], *, imported: bool = True) -> 
                 "pip",
                 "install",
                 "-q",
-                "--compile-bytecode" if imported else "--no-compile-bytecode",
                 "--python",
                 python,
                 *own_wheels,
                 *requirements,
             ]
-            subprocess.run(command, check=True)
+            compiled = {"UV_COMPILE_BYTECODE": str(int(imported))}  # a flag would contradict the variable, if that is set
+            subprocess.run(command, env={**os.environ, **compiled}, check=True)
             (folder / "ready").touch()
     return Environment(python)
 
