@@ -183,7 +183,7 @@ def install(folder: Path, requirements: list[str], *, imported: bool = True) -> 
                 *own_wheels,
                 *requirements,
             ]
-            compiled = {"UV_COMPILE_BYTECODE": str(int(imported))}  # a flag would contradict the variable, if that is set
+            compiled = {"UV_COMPILE_BYTECODE": str(int(imported))}  # beside the variable, uv refuses a flag
             subprocess.run(command, env={**os.environ, **compiled}, check=True)
             (folder / "ready").touch()
     return Environment(python)

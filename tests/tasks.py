@@ -54,21 +54,21 @@ ALL = [
         *("nlp", "text-classification", [f"tickets{part}.jsonl" for part in ("", "-hard", "-new")], "tickets"),
         new="tickets-new.jsonl",
         worse=["family=naive_bayes", "trials=1"],
-        settings=["target=sentiment trials=1", "target=language trials=1", "family=transformer trials=1"],
+        settings=["target=language trials=1", "family=transformer trials=1"],
         extras=["transformer", "hub"],
     ),
     Task(
         *("nlp", "token-classification", [f"tickets{part}.jsonl" for part in ("", "-hard", "-new")], "tickets"),
         new="tickets-new.jsonl",
         worse=["family=dictionary"],
-        settings=["target=part_of_speech", "target=sentences"],
+        settings=["target=sentences"],
         extras=["hub"],
     ),
     Task(
         *("nlp", "text-generation", [f"tickets{part}.jsonl" for part in ("", "-hard", "-new")], "tickets"),
         new="tickets-new.jsonl",
         worse=["family=nearest"],
-        settings=["target=translation", "target=answer"],
+        settings=["target=answer"],
     ),
 ]
 BY_NAME = {task.name: task for task in ALL}

@@ -107,6 +107,8 @@ class Cloud:
         inference = re.escape(f".{REGION}.inference.ml.azure.com")
         self.server.serve(re.escape(MANAGEMENT), self.manage)
         self.server.serve(re.escape("login.microsoftonline.com"), self.sign_in)
+        schemas = r"azuremlschemas(prod)?\.azureedge\.net"  # without an answer the SDK asks again for seconds
+        self.server.serve(schemas, lambda *_: Answer({}))
         self.server.serve(r"[a-z0-9]{3,24}\.blob\.core\.windows\.net", self.blobs)
         self.server.serve(rf"(\w+|{REGION})\.api\.azureml\.ms|{re.escape(REGISTRY_PLANE)}", self.data_plane)
         self.server.serve(rf"[\w-]+{inference}|127\.0\.0\.1|localhost", self.scoring)

@@ -184,6 +184,9 @@ def test_promote_to_staging(world: World) -> None:
     }
     assert {"prepare", "train", "evaluate", "register", "taxi-fares-train", "taxi-fares-serve"} <= there
 
+    uploads = world.cloud.requests("PUT", "/tempdatarefs/")
+    assert len([one for one in uploads if b"/codes/" in one.body]) == 1, "all components have the same code"
+
     before = len(world.writes())
     again = world.mlops("promote", "--env", "staging", *PEOPLE)
     assert again.code == 0

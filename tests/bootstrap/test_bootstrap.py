@@ -184,14 +184,14 @@ def test_a_planned_undo_changes_nothing(world: World) -> None:
 def test_a_run_that_broke_off_is_finished_by_the_next(
     world: World, plug_ins: Callable[[str, str], None], iac: str, when: str, first: int
 ) -> None:
-    """At every third change, other ones in each case, before or after its effect; undo then takes everything away."""
+    """At every seventh change, other ones in each case, before or after its effect; undo then takes everything away."""
     plug_ins("github-actions", iac)
     derived.render(world.root)
     texts, empty = world.texts(), copy.deepcopy(world.state)
     world.make()
     whole, whole_texts, changes = world.made(), world.texts(), world.state["changes"]
     assert changes > 60
-    for number in range(first, changes + 1, 3):
+    for number in range(first, changes + 1, 7):
         for name in set(whole_texts) - set(texts):
             (world.root / name).unlink(missing_ok=True)
         for name, text in texts.items():
@@ -203,7 +203,7 @@ def test_a_run_that_broke_off_is_finished_by_the_next(
         world.make()
         assert world.made() == whole, number
         assert world.texts() == whole_texts, number
-        if number % 10 == first:
+        if number % 3 == 0:
             assert world.run("--undo", "--yes")[0] == 0
             assert world.texts() == texts
 
@@ -216,7 +216,7 @@ def test_an_undo_that_broke_off_is_finished_by_the_next(world: World) -> None:
     made, made_texts = copy.deepcopy(world.state), world.texts()
     world.run("--undo", "--yes")
     changes = world.state["changes"] - first
-    for number in range(1, changes + 1, 3):
+    for number in range(1, changes + 1, 7):
         for name, text in made_texts.items():
             (world.root / name).write_text(text, encoding="utf-8")
         world.state = {**copy.deepcopy(made), "break": first + number, "when": "after"}

@@ -52,6 +52,8 @@ class Assets:
         self.client = client
         self.registry = registry
         self._known: dict[Path, str] = {}
+        self._assets: dict[str, Any] = {}  # by reference, as Azure has them
+        self._codes: dict[Path, str] = {}  # in a registry, which, unlike a workspace, does not know files again
 
     def environment(self, file: Path) -> str:
         """The reference of the environment that a YAML file describes."""
@@ -64,8 +66,13 @@ class Assets:
         """The reference of the component that a YAML file describes, with its code and environment."""
         content = read_yaml(file)
         environment = self.environment(file.parent / content["environment"].removeprefix("file:"))
-        version = digest(file, file.parent / content["code"], re.split("[:/]", environment)[-1])
-        return self._ensure("component", file, content["name"], version, environment=environment)
+        folder = (file.parent / content["code"]).resolve()
+        version = digest(file, folder, re.split("[:/]", environment)[-1])
+        code = {"code": self._codes[folder]} if folder in self._codes else {}
+        found = self._ensure("component", file, content["name"], version, environment=environment, **code)
+        if self.registry and found in self._assets:
+            self._codes[folder] = self._assets[found].code
+        return found
 
     def data(self, file: Path) -> str:
         """The reference of the data asset that a YAML file describes."""
@@ -96,11 +103,12 @@ class Assets:
         operations = getattr(self.client, plural)
         with explained(f"To register the {kind} {name}"):
             try:
-                operations.get(name, version=version)
+                self._assets[found] = operations.get(name, version=version)
             except ResourceNotFoundError:
                 changed = [{key: value} for key, value in {"version": version, **overrides}.items()]
                 with cloud.hushed():
-                    operations.create_or_update(getattr(ml, f"load_{kind}")(file, params_override=changed))
+                    described = getattr(ml, f"load_{kind}")(file, params_override=changed)
+                    self._assets[found] = operations.create_or_update(described)
                 print(f"Registered {kind} {name} {version}.")
         self._known[file] = found
         return found
