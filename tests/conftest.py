@@ -41,6 +41,11 @@ def some_quick(values: Iterable[Any], number: int = 1) -> list[Any]:
     return [value if n < number else pytest.param(value, marks=pytest.mark.full) for n, value in enumerate(values)]
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, because many tests wait for what Azure would take its time for."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _clean_environment(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep the user's own Cookiecutter and git settings out, and let Python cache what it compiles."""
