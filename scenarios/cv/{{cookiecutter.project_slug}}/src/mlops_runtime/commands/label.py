@@ -56,7 +56,9 @@ def run(args: argparse.Namespace) -> int:
         print("No image has a new label; the data stay as they are.")
         return 1
     path = free_name(data)
-    added.to_parquet(path, index=False)
+    unfinished = path.with_suffix(".tmp")
+    added.to_parquet(unfinished, index=False)
+    unfinished.replace(path)
     print(f"{len(added):,} labelled images → {path}: the next `mlops run` learns from them.")
     return 1 if faults else 0
 
