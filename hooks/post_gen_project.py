@@ -99,6 +99,7 @@ def main() -> None:
         write_files(layer, context)
     write_derived_files()
     record_answers()
+    (PROJECT / ".unfinished").unlink(missing_ok=True)  # what pre_gen_project.py wrote
 
 
 if __name__ == "__main__":
