@@ -54,8 +54,12 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:  # a full disk, a folder that may not be written: nothing that a traceback explains
         print(f"Error: {_what_the_system_says(error)}.", file=sys.stderr)
         return 2
-    except Exception:  # a fault of ours; 1, with which Python would end, means that something was refused
-        traceback.print_exc()
+    except Exception as error:  # a fault of ours; 1, with which Python would end, means that something was refused
+        said = _what_the_store_says(error)
+        if said:
+            print(f"Error: {said}", file=sys.stderr)
+        else:
+            traceback.print_exc()
         return 2
 
 
@@ -68,6 +72,15 @@ def _what_the_system_says(error: OSError) -> str:
     }
     said = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
     return f"{said}: {advice[error.errno]}" if error.errno in advice else said
+
+
+def _what_the_store_says(error: BaseException | None) -> str:
+    """What SQLite found wrong with the disk or its file, if that is what an error of MLflow comes from."""
+    while error is not None:
+        if type(error).__module__ == "sqlite3":
+            return f"MLflow's store in .mlops cannot be used ({error}): is the disk full, or another program using it?"
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 if __name__ == "__main__":
