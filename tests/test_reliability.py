@@ -208,3 +208,12 @@ def test_requests_that_nobody_should_send(used: Used, installed: Environment, sc
     seen = json.loads(done.stdout.splitlines()[-1])
     assert seen.get("200", 0) > 0
     assert set(seen) >= {"400", "405", "422"}, seen
+
+
+def test_many_requests(used: Used, installed: Environment) -> None:
+    """No 5xx, flat memory, each request collected: the soak of docs/reliability.md, in short."""
+    soak = [sys.executable, TEMPLATE / "benchmarks/soak.py", used("classification"), installed.python]
+    options = ["--requests", "2000", "--port", "5791"]
+    done = subprocess.run(list(map(str, [*soak, *options])), capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "collected 2,000" in done.stdout
