@@ -17,7 +17,6 @@ import pytest
 
 from .conftest import Environment
 from .tasks import ALL, BY_NAME
-from .test_projects import used
 
 pytestmark = [pytest.mark.full, pytest.mark.label_studio]
 __all__ = ["used"]  # a fixture
