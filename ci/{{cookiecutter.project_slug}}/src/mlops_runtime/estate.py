@@ -120,7 +120,7 @@ def _report(where: Place, planned: Plan, broken: list[str]) -> str:
 
 
 def _broken_policies(where: Place, planned: Plan, scratch: Path) -> Iterator[str]:
-    """Rules of checkov that what would be there breaks, but for those that infrastructure/checkov.yml argues against."""
+    """Rules of checkov that what would be there breaks, but for the exceptions in infrastructure/checkov.yml."""
     file = scratch / "estate.json"
     file.write_text(json.dumps(planned.resources), encoding="utf-8")
     words = ("-f", str(file), "--framework", planned.framework, "--output", "json", "--quiet", "--compact")
@@ -139,5 +139,3 @@ def _exceptions(root: Path, framework: str) -> set[str]:
     if framework.startswith("terraform"):
         names += ["terraform", *([] if private else ["terraform_public"])]
     return {rule for name in names for rule in lists[name]}
-
-
