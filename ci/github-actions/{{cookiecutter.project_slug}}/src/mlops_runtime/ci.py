@@ -15,6 +15,7 @@ WITHOUT_APPROVALS = ("free", "pro", "team")
 MOST_REVIEWERS = 6  # of one environment; GitHub's limit
 NO_PLAN = "billing plan"  # what GitHub says of a protection that the plan does not have
 ADMIN = "an administrator of the repository"
+PLAN = "plan"  # what only reads: proposed changes use it too
 
 
 class Host:
@@ -73,6 +74,7 @@ class Host:
 
     def _gate(self, environment: str, name: str, persona: str) -> Step:
         path, branch = f"{HERE}/environments/{name}", self.repository["default_branch"]
+        policy = None if name == PLAN else {"protected_branches": False, "custom_branch_policies": True}
 
         def wanted() -> dict[str, Any]:
             reviewers = self._reviewers(environment, persona) if persona else []
@@ -80,10 +82,12 @@ class Host:
 
         def protected(there: dict[str, Any]) -> bool:
             own = (there["deployment_branch_policy"] or {}).get("custom_branch_policies")
-            return bool(own and all(there[key] == value for key, value in wanted().items()))
+            return bool(own) == bool(policy) and all(there[key] == value for key, value in wanted().items())
 
         def entered(there: dict[str, Any] | None) -> bool:
             """Whether the default branch gets in."""
+            if not policy:
+                return True
             listed = found(gh, f"{path}/deployment-branch-policies") if there else None
             return branch in [one["name"] for one in (listed or {"branch_policies": []})["branch_policies"]]
 
@@ -101,7 +105,6 @@ class Host:
             return {"name": name, BEFORE: there}
 
         def protect() -> None:
-            policy = {"protected_branches": False, "custom_branch_policies": True}
             try:
                 gh(path, "PUT", {**wanted(), "deployment_branch_policy": policy})
             except Problem as problem:
@@ -116,7 +119,8 @@ class Host:
                 _remove(path)
 
         approval = f", approved by {persona.replace('_', ' ')}," if persona else ""
-        what = f"environment {name} of {self.repository['full_name']}{approval} for branch {branch} only"
+        branches = f"branch {branch} only" if policy else "every branch"
+        what = f"environment {name} of {self.repository['full_name']}{approval} for {branches}"
         return Step(f"ci/environment/{name}", what, find, make, undo, right=ADMIN)
 
     def _reviewers(self, environment: str, persona: str) -> list[dict[str, Any]]:
@@ -152,6 +156,8 @@ class Host:
         """What jobs read to sign in without a secret."""
         context = self.context
         steps = [self._variable(HERE + "/actions", "repository", "AZURE_TENANT_ID", lambda: context.tenant, ())]
+        workspaces = lambda: context.shared.infrastructure.workspaces  # noqa: E731
+        steps.append(self._variable(HERE + "/actions", "repository", "WORKSPACES", workspaces, ()))
         for environment in context.environments:
             place = f"{HERE}/environments/{environment}"
             app, credential = f"app/{environment}", f"federation/{environment}"
