@@ -13,14 +13,20 @@ from typing import Any
 import yaml
 
 from ..conftest import SLUG_FOLDER, TEMPLATE
-from .github_fake import COMMANDS
 
 LAYER = TEMPLATE / "ci" / "github-actions" / SLUG_FOLDER
 FAKED = ("uv", "gh", "curl", "tar", "gate")
 NOTHING = "    - {shell: bash, run: 'true'}\n"
-CHECK_OUT = (
-    '    - {shell: bash, run: \'if [ "${{ inputs.ref }}" ]; then git checkout --quiet "${{ inputs.ref }}"; fi\'}\n'
-)
+# For a commit; without one act has copied the repository already.
+CHECK_OUT = """\
+    - shell: bash
+      run: |
+        if [ "${{ inputs.ref }}" ]; then
+          git init -q -b main
+          git fetch -q "$REPOSITORY" "+refs/heads/*:refs/remotes/origin/*"
+          git checkout -q "${{ inputs.ref }}"
+        fi
+"""
 # Says which patterns find files; the real action takes any.
 KEEP = """\
     - shell: bash
@@ -28,8 +34,10 @@ KEEP = """\
         while read -r pattern; do
           if compgen -G "$pattern" >/dev/null; then echo "kept $pattern"; fi
         done <<< "${{ inputs.path }}"
+        if [ -f "${{ inputs.path }}" ]; then cp "${{ inputs.path }}" "$ARTIFACTS/${{ inputs.name }}"; fi
 """
-STUBS = {"actions/checkout": CHECK_OUT, "actions/upload-artifact": KEEP}
+FETCH = "    - {shell: bash, run: 'cp \"$ARTIFACTS/${{ inputs.name }}\" plan.md'}\n"
+STUBS = {"actions/checkout": CHECK_OUT, "actions/upload-artifact": KEEP, "actions/download-artifact": FETCH}
 
 
 def texts(folder: Path = LAYER / ".github") -> dict[str, str]:
@@ -71,7 +79,7 @@ def stubs(folder: Path, root: Path) -> list[str]:
         stub = folder / action
         if not stub.exists():
             stub.mkdir(parents=True)
-            names = ("path", "ref", "client-id", "tenant-id", "subscription-id")
+            names = ("name", "path", "ref", "client-id", "tenant-id", "subscription-id")
             inputs = "inputs: {" + ", ".join(f"{name}: {{required: false}}" for name in names) + "}"
             steps = f"runs:\n  using: composite\n  steps:\n{STUBS.get(action, NOTHING)}"
             (stub / "action.yml").write_text(f"name: stub\ndescription: stub\n{inputs}\n{steps}", encoding="utf-8")
@@ -126,8 +134,9 @@ class Host:
         self.write("README.md", "# Taxi\n")
         commit(self.root)
         git(self.root, "remote", "add", "origin", "https://github.com/acme/taxi-fares")
-        self.bin = self.folder / "bin"
+        self.bin, self.artifacts = self.folder / "bin", self.folder / "artifacts"
         self.bin.mkdir()
+        self.artifacts.mkdir()
         for name in FAKED:
             tool = self.bin / name
             fake = Path(__file__).with_name("github_fake.py")
@@ -149,7 +158,8 @@ class Host:
         settings = [word for name, value in self.variables.items() for word in ("--var", f"{name}={value}")]
         done = act(
             *(self.root, event, "--workflows", f".github/workflows/{workflow}.yml", "--eventpath", str(given)),
-            *("--env", f"FAKE={state}", "--secret", "GITHUB_TOKEN=token", *settings),
+            *("--env", f"FAKE={state}", "--env", f"REPOSITORY={self.root}", "--env", f"ARTIFACTS={self.artifacts}"),
+            *("--secret", "GITHUB_TOKEN=token", *settings),
             path=f"{self.bin}{os.pathsep}",
         )
         self.output = done.stdout + done.stderr
@@ -170,11 +180,3 @@ class Host:
 def load(text: str) -> Any:
     """YAML whose words stay words: `on` too."""
     return yaml.load(text, yaml.BaseLoader)
-
-
-def commands(text: str) -> list[str]:
-    """The words of every `mlops` command in a file."""
-    return re.findall(r"uv run (mlops [^|&;\n}`]*)", text)
-
-
-__all__ = ["COMMANDS", "LAYER", "Host", "act", "commands", "commit", "git", "load", "runnable", "texts"]

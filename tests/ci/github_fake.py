@@ -24,13 +24,12 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "gh auth setup-git": (),
     "gh pr comment": ("--edit-last", "--create-if-none", "--body-file="),
     "gh pr create": ("--head=", "--title=", "--body-file="),
-    "gh workflow run": ("--repo=", "--ref=", "--field="),
     "curl": ("--fail", "--silent", "--show-error", "--location", "--retry=", "--output="),
     "tar": ("-xzf=", "-C="),
     "mlops check": (),
     "mlops run": (),
     "mlops config render": ("--check",),
-    "mlops submit": ("--env=",),
+    "mlops submit": ("--env=", "--scheduled"),
     "mlops promote": ("--env=", "--version=", "--approved-by-pipeline"),
     "mlops stage": ("--env=", "--retrained", "--patience="),
     "mlops deploy": ("--env=",),
@@ -40,7 +39,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "mlops scan": ("--env=", "--report="),
     "mlops infrastructure check": (),
     "mlops infrastructure plan": ("--env=", "--report="),
-    "mlops infrastructure apply": ("--env=",),
+    "mlops infrastructure apply": ("--env=", "--report="),
 }
 
 
@@ -91,9 +90,13 @@ def main(words: list[str]) -> int:
         file.seek(0)
         file.truncate()
         json.dump(state, file)
+    if words[:3] == ["mlops", "infrastructure", "apply"]:
+        shown = Path(given["--report"]).read_text(encoding="utf-8")
+        return 0 if f"for {given['--env']}" in shown else 2
     if report:
         content = planned.get("report", [])
-        Path(report).write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+        text = content.format(**given) if isinstance(content, str) else json.dumps(content)
+        Path(report).write_text(text, encoding="utf-8")
     for name, value in planned.get("outputs", {}).items():
         with Path(os.environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as file:
             file.write(f"{name}={value}\n")

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 import yaml
-from mlops_runtime import cli
 
 from ..conftest import SLUG_FOLDER, TEMPLATE
-from .github import COMMANDS, LAYER, Host, act, commands, commit, git, load, runnable, texts
+from .commands import faults
+from .github import LAYER, Host, act, commit, git, load, runnable, texts
 
 Baked = Callable[..., Path]
 WORKFLOWS = {path.stem: path.read_text(encoding="utf-8") for path in (LAYER / ".github" / "workflows").iterdir()}
@@ -135,26 +135,9 @@ def test_own_actions_and_workflows_are_there_with_their_inputs() -> None:
 
 
 def test_every_command_is_known_with_its_options() -> None:
-    """By the parser of the command line itself, as far as it has the command; the fakes know the same."""
-    parser_of = {name: options(name) for name in COMMANDS if name.startswith("mlops ")}
-    for name, text in texts().items():
-        for line in commands(text):
-            known = max((one for one in COMMANDS if f"{line} ".startswith(f"{one} ")), key=len, default="")
-            assert known, f"{name}: {line}"
-            flags = set(re.findall(r"--[a-z-]+", line))
-            assert flags <= {option.rstrip("=") for option in COMMANDS[known]}, f"{name}: {line}"
-            assert parser_of[known] is None or flags <= parser_of[known], f"{name}: {line}"
-
-
-def options(name: str) -> set[str] | None:
-    """The options that the real command has; None where this branch of the machinery does not have it."""
-    parser = cli.build_parser()
-    for word in name.split()[1:]:
-        choices = [one.choices for one in parser._actions if isinstance(one.choices, dict)]
-        if not choices or word not in choices[0]:
-            return None
-        parser = choices[0][word]
-    return {option for one in parser._actions for option in one.option_strings}
+    """By the parsers of the commands themselves; the fakes refuse what is in no workflow."""
+    for where, _, step in steps(texts()):
+        assert faults(step.get("run", "")) == [], where
 
 
 def test_every_variable_output_environment_and_path_is_there(baked: Baked) -> None:
@@ -236,17 +219,24 @@ def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
 
 
-CANDIDATE = {"key": "candidate/7", "kind": "candidate", "environment": "dev", "title": "", "body": "", "version": "7"}
-FAILED = {"key": "failed/x", "kind": "failed", "environment": "dev", "title": "Job x", "body": "log", "version": ""}
-RETRAINED = {**CANDIDATE, "key": "retrained/9", "kind": "retrained", "environment": "staging", "version": "9"}
-RETRAIN = {**FAILED, "key": "retrain", "kind": "retrain", "environment": "prod", "title": "Drift"}
-VULNERABLE = {**FAILED, "key": "security/7", "kind": "security", "environment": "prod", "title": "CVE"}
+FAILED = {"key": "dev-failed-x", "kind": "failed", "environment": "dev", "title": "Job x", "body": "log", "version": ""}
+FAILED["commit"] = ""
+CANDIDATE = {**FAILED, "key": "dev-candidate-7", "kind": "candidate", "version": "7"}
+UNFINISHED = {**CANDIDATE, "key": "staging-candidate-c0ffee", "environment": "staging", "version": "c0ffee"}
+RETRAINED = {**UNFINISHED, "key": "staging-retrained-9", "kind": "retrained", "version": "9"}
+RETRAIN = {**FAILED, "key": "prod-retrain-7", "kind": "retrain", "environment": "prod", "title": "Drift"}
+VULNERABLE = {**FAILED, "key": "prod-security-7", "kind": "security", "environment": "prod", "title": "CVE"}
 
 
-def found(host: Host, *events: dict[str, str]) -> dict[str, Any]:
-    """What `mlops events` finds in dev: these events, the first of which gives the job's outputs."""
-    outputs = {"version": events[0]["version"], "commit": git(host.root, "rev-parse", "HEAD")}
-    return {"exit": 1, "report": list(events), "outputs": outputs}
+def found(host: Host, *events: dict[str, str], made_by: str = "") -> dict[str, Any]:
+    """What `mlops events` says of these; models were made by a commit, here the newest."""
+    commit = made_by or git(host.root, "rev-parse", "HEAD")
+    report = [{**event, "commit": commit if event["version"] else ""} for event in events]
+    return {"exit": 1, "report": report, "outputs": {"kinds": " ".join(event["kind"] for event in events)}}
+
+
+MORE = "more for {--env}\n"
+ISSUES = "gh api --paginate repos/acme/taxi-fares/issues?state=open&creator=github-actions%5Bbot%5D&per_page=100"
 
 
 @pytest.mark.full
@@ -255,11 +245,11 @@ class TestRelease:
         host.rules = {"mlops events --env dev": found(host, CANDIDATE, FAILED)}
         assert host.run("schedule", "release"), host.output
         assert host.lines(client=True) == [
-            "app-dev: gate dev",
-            "app-dev: mlops events --env dev --report events.json",
-            "app-dev: mlops tell told.json",
-            "app-dev: gh api --paginate "
-            "repos/acme/taxi-fares/issues?state=open&creator=github-actions%5Bbot%5D&per_page=100 --jq .[].body",
+            "app-monitor: gate monitor",
+            "app-monitor: mlops events --env staging --report staging.json",
+            "app-monitor: mlops events --env dev --report dev.json",
+            "app-monitor: mlops tell told.json",
+            f"app-monitor: {ISSUES} --jq .[].body",
             "app-staging: gate staging",
             "app-staging: mlops promote --env staging --version 7 --approved-by-pipeline",
             "app-staging: mlops stage --env staging --patience 330",
@@ -273,12 +263,12 @@ class TestRelease:
 
     def test_nothing_waits(self, host: Host) -> None:
         assert host.run("schedule", "release"), host.output
-        assert [line for line in host.lines() if "gate" in line] == ["gate dev"]
+        assert host.lines("gate") == ["gate monitor"]
 
     def test_nothing_before_the_bootstrap(self, host: Host) -> None:
         host.variables = {}
         for workflow in ("release", "monitor", "train", "infrastructure"):
-            assert host.run("schedule" if workflow in ("release", "monitor") else "push", workflow), host.output
+            assert host.run("workflow_dispatch", workflow), host.output
             assert host.calls == []
 
     @pytest.mark.parametrize(
@@ -301,7 +291,15 @@ class TestRelease:
         assert done[-2].startswith(last)
         told = host.told()[-1]
         assert {**told, "title": "", "body": ""} == {
-            **{"key": "release/7", "kind": "failed", "environment": where, "version": "7", "title": "", "body": ""}
+            **{
+                "key": "release/7",
+                "kind": "failed",
+                "environment": where,
+                "version": "7",
+                "title": "",
+                "body": "",
+                "commit": "",
+            }
         }
         assert "https://github.com/acme/taxi-fares/actions/runs/" in told["body"]
 
@@ -310,7 +308,7 @@ class TestRelease:
         host.rules = {"mlops events --env dev": found(host, CANDIDATE), "mlops scan": scan}
         assert not host.run("schedule", "release")
         assert not host.lines("mlops promote --env prod", "mlops deploy")
-        assert [event["key"] for event in host.told()] == ["security/7", "release/7"]
+        assert [event["key"] for event in host.told()] == ["prod-security-7", "release/7"]
 
     def test_a_trial_that_is_not_over_waits_for_the_next_run(self, host: Host) -> None:
         host.rules = {"mlops events --env dev": found(host, CANDIDATE), "mlops stage": {"exit": 3}}
@@ -336,9 +334,7 @@ class TestRelease:
         host.write("idea.py", "")
         other = commit(host.root, "Try")
         git(host.root, "switch", "-q", "main")
-        host.rules = {
-            "mlops events --env dev": {**found(host, CANDIDATE), "outputs": {"version": "7", "commit": other}}
-        }
+        host.rules = {"mlops events --env dev": found(host, CANDIDATE, made_by=other)}
         assert not host.run("schedule", "release")
         assert "which is not in" in host.output
         assert not host.lines("gate staging")
@@ -354,15 +350,17 @@ class TestRelease:
 
     def test_what_was_trained_again(self, host: Host) -> None:
         host.rules = {"mlops events --env staging": found(host, RETRAINED)}
-        assert host.run("workflow_dispatch", "release", inputs={"retrained": True}), host.output
-        done = host.lines("gate", "mlops", client=True)
-        assert done[:2] == [
-            "app-monitor: gate monitor",
-            "app-monitor: mlops events --env staging --report events.json",
-        ]
-        assert "app-staging: mlops stage --env staging --retrained --patience 330" in done
+        assert host.run("schedule", "release"), host.output
+        assert host.lines("mlops stage") == ["mlops stage --env staging --retrained --patience 330"]
         assert not host.lines("mlops promote --env staging")
-        assert done[-1] == "app-prod: mlops deploy --env prod"
+        assert host.lines()[-1] == "mlops deploy --env prod"
+
+    def test_what_was_begun_comes_first(self, host: Host) -> None:
+        waiting = found(host, UNFINISHED, RETRAINED)
+        host.rules = {"mlops events --env staging": waiting, "mlops events --env dev": found(host, CANDIDATE)}
+        assert host.run("schedule", "release"), host.output
+        assert host.lines("mlops stage") == ["mlops stage --env staging --patience 330"]
+        assert not host.lines("mlops promote --env staging"), "it is promoted already"
 
     def test_one_workspace(self, host: Host) -> None:
         host.variables["WORKSPACES"] = "one"
@@ -374,7 +372,7 @@ class TestRelease:
 @pytest.mark.full
 class TestInfrastructure:
     def test_each_environment_is_planned_approved_and_applied(self, host: Host) -> None:
-        host.rules = {"mlops infrastructure plan": {"exit": 1, "report": "more"}}
+        host.rules = {"mlops infrastructure plan": {"exit": 1, "report": MORE}}
         assert host.run("push", "infrastructure"), host.output
         assert host.lines(client=True) == [
             line
@@ -384,7 +382,7 @@ class TestInfrastructure:
                 f"app-plan: mlops infrastructure plan --env {environment} --report plan.md",
                 *([f": gate {environment}-project-lead"] if environment in ("shared", "prod") else []),
                 f"app-{environment}: gate {environment}",
-                f"app-{environment}: mlops infrastructure apply --env {environment}",
+                f"app-{environment}: mlops infrastructure apply --env {environment} --report plan.md",
             )
         ]
 
@@ -394,7 +392,7 @@ class TestInfrastructure:
 
     @pytest.mark.parametrize("gate", ["gate shared-project-lead", "gate staging"])
     def test_a_refusal_ends_it(self, host: Host, gate: str) -> None:
-        host.rules = {"mlops infrastructure plan": {"exit": 1, "report": "more"}, gate: {"exit": 1}}
+        host.rules = {"mlops infrastructure plan": {"exit": 1, "report": MORE}, gate: {"exit": 1}}
         assert not host.run("push", "infrastructure")
         assert host.lines()[-1] == gate
 
@@ -413,35 +411,29 @@ class TestInfrastructure:
 
     def test_one_workspace(self, host: Host) -> None:
         host.variables["WORKSPACES"] = "one"
-        host.rules = {"mlops infrastructure plan": {"exit": 1, "report": "more"}}
+        host.rules = {"mlops infrastructure plan": {"exit": 1, "report": MORE}}
         assert host.run("push", "infrastructure"), host.output
-        applied = [line.rpartition(" ")[2] for line in host.lines("mlops infrastructure apply")]
+        applied = [line.split()[4] for line in host.lines("mlops infrastructure apply")]
         assert applied == ["shared", "prod"]
 
 
 @pytest.mark.full
 class TestMonitor:
-    def test_events_are_told_and_what_was_trained_again_is_released(self, host: Host) -> None:
-        host.rules = {
-            "mlops events --env staging": {"exit": 1, "report": [RETRAINED]},
-            "mlops events --env prod": {
-                "exit": 1,
-                "report": [RETRAIN],
-                "files": {".mlops/monitor-prod/report.html": "-"},
-            },
-            "mlops scan": {"exit": 1, "report": [VULNERABLE]},
-        }
+    def test_events_are_told_and_training_is_begun(self, host: Host) -> None:
+        events = {**found(host, RETRAIN), "files": {".mlops/monitor-prod/report.html": "-"}}
+        scan = {"exit": 1, "report": [VULNERABLE]}
+        host.rules = {"mlops events --env prod": events, "mlops scan": scan}
         assert host.run("schedule", "monitor"), host.output
         assert host.told() == [RETRAIN, VULNERABLE]
         assert "kept .mlops/monitor-prod/" in host.output
-        assert host.lines(client=True)[-1] == (
-            ": gh workflow run release.yml --repo acme/taxi-fares --ref main --field retrained=true"
-        )
+        assert host.lines(client=True)[-2:] == [
+            "app-staging: gate staging",
+            "app-staging: mlops submit --env staging --scheduled",
+        ]
 
     def test_nothing_has_happened(self, host: Host) -> None:
         assert host.run("schedule", "monitor"), host.output
         assert host.told() == []
-        assert not host.lines("gh workflow")
         assert host.lines("gate") == ["gate monitor"]
 
     def test_a_failure_is_one(self, host: Host) -> None:
@@ -520,7 +512,7 @@ class TestCi:
     def test_a_change_of_everything(self, host: Host) -> None:
         self.checked(host)
         self.change(host, "config/dev.yml", "src/a.py")
-        host.rules = {"mlops infrastructure plan": {"exit": 1, "report": "more\n"}}
+        host.rules = {"mlops infrastructure plan": {"exit": 1, "report": MORE}}
         assert self.request(host), host.output
         done = set(host.lines("ruff", "mypy", "pytest", "mlops", "gate"))
         assert done >= {"ruff check", "ruff format --check", "mypy", "pytest -n auto", "mlops check", "mlops run"}
@@ -534,7 +526,7 @@ class TestCi:
             "app-plan: gh pr comment 3 --edit-last --create-if-none --body-file -",
         ]
         body = next(call["body"] for call in host.calls if "body" in call)
-        assert re.findall(r"# (\w+)\n\nmore\n", body) == ["shared", "dev", "staging", "prod"]
+        assert re.findall(r"# (\w+)\n\nmore for \1\n", body) == ["shared", "dev", "staging", "prod"]
 
     def test_a_change_from_elsewhere_gets_no_identity(self, host: Host) -> None:
         self.checked(host)
