@@ -145,8 +145,8 @@ class Host:
         def find() -> Facts | None:
             if self.context.known.get("ci/branch", {}).get("pushed"):
                 raise Later(
-                    f"jobs could then push to {self.branch} too: under Settings > Repository > Protected branches allow "
-                    "pushing to No one, then run this again"
+                    f"jobs could then push to {self.branch} too: under Settings > Repository > Protected branches "
+                    "allow pushing to No one, then run this again"
                 )
             return step.find()
 
@@ -157,18 +157,18 @@ class Host:
             there = glab(HERE)
             return {key: there.get(key) for key in wanted}
 
-        def find() -> Facts:
-            return {STALE: now() != wanted}
+        def find() -> Facts | None:
+            return {} if now() == wanted else None
 
         def make() -> Facts:
-            before = now()
+            was = now()
             glab(HERE, "PUT", wanted)
-            return {"before it": before, BEFORE: before}
+            return {"was": was}
 
         def undo(facts: Facts) -> None:
-            before = facts.get(BEFORE) or facts.get("before it")
-            if before and now() == wanted:
-                glab(HERE, "PUT", {key: value for key, value in before.items() if value is not None})
+            was = {key: value for key, value in facts.get("was", {}).items() if value is not None}
+            if was and now() == wanted:
+                glab(HERE, "PUT", was)
 
         return Step(f"ci/{name}", f"settings of {self.name}: {what}", find, make, undo, needs, ADMIN)
 
@@ -195,14 +195,13 @@ class Host:
             return {"id": one["id"], STALE: stale}
 
         def make() -> Facts:
-            one, before = listed(), protection()
-            if one is None:
-                one = glab(place, "POST", {"name": environment, "tier": tier})
-            elif one["tier"] != tier:
+            there, before = listed(), protection()
+            one = there or glab(place, "POST", {"name": environment, "tier": tier})
+            if one["tier"] != tier:
                 glab(f"{place}/{one['id']}", "PUT", {"tier": tier})
             if self.has_approvals:
                 protect(before)
-            return {"id": one["id"], BEFORE: before and _protected(before)}
+            return {"id": one["id"], "new": there is None, BEFORE: before and _protected(before)}
 
         def protect(before: dict[str, Any] | None) -> None:
             rules = wanted()
@@ -214,19 +213,17 @@ class Host:
                 return
             if _protected(made)["approval_rules"] != rules["approval_rules"]:  # GitLab leaves out strangers silently
                 raise Problem(
-                    f"GitLab did not take all approvers of {environment}: invite them, with the role Developer at least, "
-                    f"to {self.name}, then run this again."
+                    f"GitLab did not take all approvers of {environment}: invite them, with the role Developer at "
+                    f"least, to {self.name}, then run this again."
                 )
 
         def undo(facts: Facts) -> None:
-            if facts.get(BEFORE):
-                now = protection()
-                if now:
-                    glab(f"{path}/{environment}", "PUT", _change(now, facts[BEFORE]))
-                return
-            if self.has_approvals:
+            now = protection()
+            if now and facts.get(BEFORE):
+                glab(f"{path}/{environment}", "PUT", _change(now, facts[BEFORE]))
+            elif now:
                 _remove(f"{path}/{environment}")
-            if BEFORE not in facts and found(glab, f"{place}/{facts['id']}") is not None:
+            if facts.get("new"):
                 glab(f"{place}/{facts['id']}/stop", "POST", {"force": True})  # only what is stopped can be deleted
                 glab(f"{place}/{facts['id']}", "DELETE")
 
