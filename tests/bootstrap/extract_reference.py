@@ -25,7 +25,8 @@ def commands(names: list[str]) -> dict[str, Any]:
     found = {}
     for name in sorted(names):
         arguments = [one for one in table[name].arguments.values() if one.options_list]
-        spelt = [[str(o) for o in one.options_list if "__" not in str(o)] for one in arguments]
+        # Deprecated spellings are no text.
+        spelt = [[o for o in one.options_list if isinstance(o, str) and "__" not in o] for one in arguments]
         required = [bool(one.type.settings.get("required")) for one in arguments]
         found[name] = {
             "flags": sorted(flags for flags in spelt if flags and flags != ["--cmd"]),
