@@ -1,7 +1,7 @@
 """GitLab for jobs: who approved this one, issues of what has happened, releases that wait, outputs for later jobs.
 
-What is read comes with the job's own token. Issues need another: `TELL_TOKEN`, of a project access token with the scope
-`api` and the role Planner. Without it a job that has something to tell fails, and GitLab mails the owner of its schedule.
+What is read comes with the job's own token. Issues need another: `TELL_TOKEN`, a project access token with the scope
+`api` and the role Planner. Without it a job that has something to tell fails, and GitLab mails its schedule's owner.
 """
 
 import json
@@ -59,14 +59,14 @@ def tell(event: Mapping[str, str]) -> str:
     token = os.environ.get("TELL_TOKEN")
     if not token:
         raise Refusal(
-            f"{event['title']}\n\n{event['body']}\n\nThis is told here only: give the environment `tell` a masked, "
-            "protected variable TELL_TOKEN, of a project access token with the role Planner and the scope api, and such "
-            "things become issues."
+            f"{event['title']}\n\n{event['body']}\n\nThis is told here only. Make a project access token with the role "
+            "Planner and the scope api, and a variable TELL_TOKEN of it, masked, protected, for the environment tell: "
+            "then it becomes an issue."
         )
     mark = f"<!-- {event['key']} -->"
     body = {"title": event["title"], "description": f"{event['body']}\n\n{mark}"}
-    query = urlencode({"state": "opened", "labels": LABEL, "search": event["key"], "in": "description", "per_page": 100})
-    issues = _ask("GET", f"issues?{query}", token=token)
+    query = {"state": "opened", "labels": LABEL, "search": event["key"], "in": "description", "per_page": "100"}
+    issues = _ask("GET", f"issues?{urlencode(query)}", token=token)
     there = next((one for one in issues if mark in (one["description"] or "")), None)
     if there is None:
         labels = ",".join((LABEL, event["kind"]))
@@ -108,8 +108,8 @@ def _ask(method: str, path: str, body: Any = None, *, token: str = "", job_token
     except urllib.error.HTTPError as error:
         if token and error.code in (401, 403):
             raise Problem(
-                f"GitLab answered {error.code} to {method} {what}: TELL_TOKEN has expired or lacks the role Planner or the "
-                "scope api. Make a new project access token and put it into the variable."
+                f"GitLab answered {error.code} to {method} {what}: TELL_TOKEN has expired, or lacks the role Planner "
+                "or the scope api. Make a new project access token and put it into the variable."
             ) from None
         said = error.read(500).decode(errors="replace")
         raise Problem(f"GitLab answered {error.code} to {method} {what}: {said}") from None

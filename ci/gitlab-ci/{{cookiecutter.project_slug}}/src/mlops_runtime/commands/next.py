@@ -1,4 +1,4 @@
-"""Choose what the release pipeline does next, from events, and write it down as the pipeline that GitLab then starts."""
+"""Choose from events what is released next, and write it down as the pipeline that GitLab then starts."""
 
 import argparse
 from pathlib import Path
