@@ -1,4 +1,4 @@
-"""GitLab for jobs: who approved this one, issues of what has happened, releases that wait, outputs for later jobs.
+"""GitLab for jobs: who approved this one, issues of what has happened, what was tried, outputs.
 
 What is read comes with the job's own token. Issues need another: `TELL_TOKEN`, a project access token with the scope
 `api` and the role Planner. Without it a job that has something to tell fails, and GitLab mails its schedule's owner.
@@ -18,8 +18,8 @@ from mlops_runtime import config
 from mlops_runtime.errors import Problem, Refusal
 
 NAME = "GitLab"
-OUTPUTS = Path("outputs.env")  # a dotenv report makes variables of it
-UNFINISHED = ("blocked", "created", "running")  # deployments
+OUTPUTS = Path("outputs.env")  # of the job
+UNFINISHED = ("blocked", "created", "running")  # states of deployments
 LABEL = "mlops"
 SECONDS = 30  # that GitLab may take to answer
 
@@ -45,12 +45,21 @@ def approvals(environment: str) -> tuple[list[str], str]:
     return list(dict.fromkeys(people)), f"{project}/-/environments/{one['environment']['id']}/deployments/{one['iid']}"
 
 
-def waiting(*environments: str) -> str:
-    """The address of a pipeline whose deployment to one of these waits or runs; empty when there is none."""
-    for name, status in ((name, status) for name in environments for status in UNFINISHED):
-        for one in _deployments(environment=name, status=status, per_page="1"):
-            pipeline = ((one.get("deployable") or {}).get("pipeline") or {}).get("web_url")
-            return str(pipeline or f"{_variable('CI_PROJECT_URL')}/-/environments")
+def tried(version: str) -> str:
+    """Why the release of this version must not be started by itself; empty when it may be.
+
+    The jobs of a release have its version in their names.
+    """
+    staging = os.environ.get("ENVIRONMENT_STAGING") or "staging"
+    for name in dict.fromkeys((staging, "prod")):
+        for one in _deployments(environment=name, order_by="id", sort="desc", per_page="100"):
+            job = one.get("deployable") or {}
+            kind, _, what = str(job.get("name", "")).partition(" ")
+            where = (job.get("pipeline") or {}).get("web_url") or f"{_variable('CI_PROJECT_URL')}/-/environments"
+            if kind in ("staging", "prod") and one["status"] in UNFINISHED:
+                return f"the release of version {what} waits or runs: {where}"
+            if kind == "staging" and what == version:
+                return f"version {version} was refused or has failed: {where}. Start it by hand with VERSION={version}"
     return ""
 
 
@@ -77,11 +86,17 @@ def tell(event: Mapping[str, str]) -> str:
 
 
 def output(name: str, value: str) -> None:
-    """Give later jobs a value."""
+    """Keep a value, for later commands and jobs."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or "\n" in value:
         raise Problem(f"{name}={value!r} cannot be an output: a name of letters, digits and _, a value on one line.")
     with OUTPUTS.open("a", encoding="utf-8", newline="\n") as file:
         file.write(f"{name}={value}\n")
+
+
+def outputs() -> dict[str, str]:
+    """What commands of this job have kept."""
+    lines = OUTPUTS.read_text(encoding="utf-8").splitlines() if OUTPUTS.exists() else []
+    return {name: value for name, _, value in (line.partition("=") for line in lines)}
 
 
 def _deployments(**query: str) -> Any:
