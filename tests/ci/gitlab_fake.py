@@ -8,6 +8,8 @@ FAKE names a folder: calls.jsonl gets a line for each call, plan.json says how c
 import json
 import os
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -81,8 +83,37 @@ def record(folder: Path, program: str, words: list[str]) -> None:
         calls.write(json.dumps({**facts, "program": program, "words": words}) + "\n")
 
 
+def rsync(words: list[str]) -> int:
+    """Of rsync what gitlab-ci-local uses: a folder's content, or files by their names, into another folder."""
+    *sources, target = [word for word in words if not word.startswith("-") and "*" not in word and word != ".git/lfs"]
+    listed = next((word.partition("=")[2] for word in words if word.startswith("--files-from=")), "")
+    state = Path(".gitlab-ci-local").resolve()
+    if "--delete" in words:  # what git knows, for a job's own folder
+        names = [
+            ".git",
+            *subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True).stdout.splitlines(),
+        ]
+    elif listed:
+        names = [name for name in Path(listed).read_text(encoding="utf-8").split() if Path(name).exists()]
+    elif "-Ra" in words:
+        names = [name for name in sources if Path(name).exists()]
+    else:
+        shutil.copytree(sources[0], target, dirs_exist_ok=True)
+        return 0
+    for name in names:
+        source, copy = Path(name), Path(target) / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, copy, dirs_exist_ok=True, ignore=lambda at, _: [state.name] if at == "." else [])
+        else:
+            shutil.copy2(source, copy)
+    return 0
+
+
 def main() -> int:
     program, *words = sys.argv[1:]
+    if program == "rsync":
+        return rsync(words)
     folder = Path(os.environ["FAKE"])
     if program == "uv" and words[:1] == ["run"]:
         program, words = ("mlops", words[2:]) if words[1] == "mlops" else ("uv run", words[1:])

@@ -26,7 +26,7 @@ from . import gitlab_fake
 VERSION = "4.75.1"  # of gitlab-ci-local
 ENVIRONMENTS = ("plan", "shared", "dev", "staging", "prod")
 TENANT = "00000000-0000-0000-0000-0000000000ff"
-PROGRAMS = ("pip", "uv", "az", "gitleaks", "curl")
+PROGRAMS = ("pip", "uv", "az", "gitleaks", "curl", "rsync")
 FILES = ("jobs", "ci", "infrastructure", "train", "release", "monitor", "template-update", "release/deploy")
 PIPELINES = (".gitlab-ci.yml", *(f".gitlab/{name}.yml" for name in (*FILES, "release/nothing")))
 Baked = Callable[..., Path]
@@ -87,7 +87,14 @@ class Place:
         said |= {"AZURE_ID_TOKEN": "id-token", "CI_DEFAULT_BRANCH": "main", **variables}
         if source == "merge_request_event":
             said["CI_COMMIT_BRANCH"] = ""
-        flags = ["--force-shell-executor", "--no-json-schema-validation", "--no-color", "--concurrency", "1"]
+        flags = [
+            "--force-shell-executor",
+            "--shell-isolation",
+            "--no-json-schema-validation",
+            "--no-color",
+            "--concurrency",
+            "1",
+        ]
         given = [word for name, value in said.items() for word in ("--variable", f"{name}={value}")]
         path = f"{self.fake / 'bin'}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = {**os.environ, "PATH": path, "FAKE": str(self.fake)}
@@ -110,6 +117,11 @@ class Place:
         called = [one for one in self.calls() if one["program"] == "mlops"]
         return [(one["job"], one["identity"], " ".join(one["words"])) for one in called]
 
+    def left(self, job: str, name: str) -> Any:
+        """What a file holds that a job has left in its own folder."""
+        folder = self.root / ".gitlab-ci-local" / "builds" / job
+        return json.loads((folder / name).read_text(encoding="utf-8"))
+
     def change(self, *names: str) -> None:
         """Change files on a branch beside the one that origin has."""
         for name in names:
@@ -125,6 +137,9 @@ class Place:
 def place(project: Path, runner: list[str | Path], tmp_path: Path) -> Iterator[Place]:
     root, fake = tmp_path / "taxi-fares", tmp_path / "fake"
     shutil.copytree(project, root)
+    for name in PIPELINES:  # jobs run on this machine, in no container
+        text = re.sub(r"^  image:.*\n(    .*\n)*", "", (root / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
+        (root / name).write_text(text, encoding="utf-8")
     (fake / "bin").mkdir(parents=True)
     for name in PROGRAMS:
         script = fake / "bin" / name
@@ -324,7 +339,7 @@ def test_infrastructure_in_its_order(place: Place) -> None:
     assert {one["token"] for one in calls if one["program"] == "mlops"} == {"id-token"}
     logins = [one["words"] for one in calls if one["program"] == "az" and one["words"][0] == "login"]
     assert [one[3] for one in logins] == [identity for _, identity, _ in wanted]
-    assert not list(place.root.parent.glob("*.azure-token"))
+    assert not list(place.root.rglob("*.azure-token"))
 
 
 @pytest.mark.full
@@ -350,7 +365,7 @@ def test_drift_is_told(place: Place, drifted: bool) -> None:
     assert not any("apply" in words for _, _, words in commands)
     assert ("tell-drift", "", "tell told.json") in commands or not drifted
     if drifted:
-        (event,) = json.loads((place.root / "told.json").read_text(encoding="utf-8"))
+        (event,) = place.left("tell-drift", "told.json")
         assert (event["key"], event["kind"]) == ("drift", "infrastructure")
         assert [one["tell"] for one in place.calls() if one["words"][:1] == ["tell"]] == [True]
 
@@ -464,7 +479,7 @@ def test_a_release_that_ends_early_is_told(place: Place, fault: str) -> None:
     assert released(place) == reached
     told = [words for job, _, words in place.commands() if job == "tell"]
     assert told[-1] == "tell failed.json"
-    (one,) = json.loads((place.root / "failed.json").read_text(encoding="utf-8"))
+    (one,) = place.left("tell", "failed.json")
     assert (one["key"], one["version"], one["kind"]) == ("release/7", "7", "failed")
 
 
