@@ -12,7 +12,7 @@ from mlops_runtime.bootstrap import tools
 
 from . import fake, glab
 from .conftest import INDEX, World
-from .test_bootstrap import ENVIRONMENTS, RECORD, as_administrator, filled
+from .test_bootstrap import RECORD, as_administrator, filled
 
 APPROVERS = {
     "shared.approvals.reviewers.staging.model_tester": ["tess"],
@@ -20,7 +20,7 @@ APPROVERS = {
     "shared.approvals.reviewers.prod.product_owner": ["olaf"],
 }
 MAIN = "project_path:acme/taxi-fares:ref_type:branch:ref:main"
-TIERS = {"shared": "other", "dev": "development", "staging": "staging", "prod": "production"}
+TIERS = {"shared": "other", "dev": "development", "staging": "staging", "prod": "production", "plan": "testing"}
 SCHEDULES = {"release", "monitor", "drift", "template-update"}
 
 
@@ -73,12 +73,12 @@ def test_everything_is_made(gitlab: World) -> None:
     assert "Done. Commit config/ and infrastructure/." in printed
     assert filled(gitlab) == []
     state, project = gitlab.state, here(gitlab)
-    for name in ENVIRONMENTS:
+    for name in TIERS:
         assert subjects(gitlab)[name] == f"{MAIN}:environment_protected:true:deployment_tier:{TIERS[name]}"
         assert project["variables"][f"{name}/AZURE_SUBSCRIPTION_ID"]["value"] == state["account"]["id"]
     issuers = {one["issuer"] for listed in state["credentials"].values() for one in listed}
     assert issuers == {"https://gitlab.com"}
-    assert len({project["variables"][f"{name}/AZURE_CLIENT_ID"]["value"] for name in ENVIRONMENTS}) == len(ENVIRONMENTS)
+    assert len({project["variables"][f"{name}/AZURE_CLIENT_ID"]["value"] for name in TIERS}) == len(TIERS)
     assert project["variables"]["*/AZURE_TENANT_ID"]["value"] == state["account"]["tenantId"]
     assert all(one["protected"] for one in project["variables"].values())
     assert {one["name"]: one["tier"] for one in project["environments"].values()} == TIERS
@@ -94,7 +94,13 @@ def test_who_approves(gitlab: World) -> None:
     """One environment asks for all approvals: a rule for each persona."""
     gitlab.make()
     both = [{"group_id": 21, "required_approvals": 1}, {"user_id": 13, "required_approvals": 1}]
-    wanted = {"dev": [], "staging": [{"user_id": 11, "required_approvals": 1}], "prod": both, "shared": both}
+    wanted = {
+        "plan": [],
+        "dev": [],
+        "staging": [{"user_id": 11, "required_approvals": 1}],
+        "prod": both,
+        "shared": both,
+    }
     for name, rules in wanted.items():
         assert protection(gitlab, name) == {"deploy_access_levels": [{"access_level": 40}], "approval_rules": rules}
     assert here(gitlab)["settings"]["allow_pipeline_trigger_approve_deployment"] is False
@@ -177,8 +183,9 @@ def test_without_approvals_there_is_no_production(gitlab: World, plan: str) -> N
     code, printed = gitlab.run("--yes", *INDEX)
     assert code == 1
     assert "environments of acme/taxi-fares cannot ask for approval: that needs GitLab Premium" in printed
-    assert [app["displayName"] for app in gitlab.state["apps"].values()] == ["taxi-fares-dev-pipelines"]
-    assert {one["name"] for one in here(gitlab)["environments"].values()} == {"dev"}
+    apps = [app["displayName"] for app in gitlab.state["apps"].values()]
+    assert apps == ["taxi-fares-dev-pipelines", "taxi-fares-plan-pipelines"]
+    assert {one["name"] for one in here(gitlab)["environments"].values()} == {"dev", "plan"}
     assert here(gitlab)["schedules"] == {}
     gitlab.set(**{"shared.approvals.unprotected": "CTO, 2030-01-15: one person works on it"})
     gitlab.make()
@@ -284,7 +291,7 @@ def test_one_workspace_for_all(gitlab: World) -> None:
         gitlab.set(**{f"{name}.azure.{key}": value for key, value in read(gitlab, "prod")["azure"].items()})
         gitlab.set(**{f"{name}.azure.subscription": ""})
     gitlab.make()
-    assert {one["name"] for one in here(gitlab)["environments"].values()} == {"shared", "prod"}
+    assert {one["name"] for one in here(gitlab)["environments"].values()} == {"shared", "prod", "plan"}
     assert here(gitlab)["variables"]["*/ENVIRONMENT_DEV"]["value"] == "prod"
     assert here(gitlab)["variables"]["*/ENVIRONMENT_STAGING"]["value"] == "prod"
 

@@ -21,8 +21,8 @@ MLOPS = {
     "run": [],
     "infrastructure check": [],
     "infrastructure plan": ["--env=", "--report="],
-    "infrastructure apply": ["--env="],
-    "submit": ["--env="],
+    "infrastructure apply": ["--env=", "--report="],
+    "submit": ["--env=", "?--scheduled"],
     "events": ["--env=", "--report="],
     "tell": ["FILE"],
     "promote": ["--env=", "?--version=", "--approved-by-pipeline"],
@@ -76,8 +76,7 @@ def known(program: str, words: list[str]) -> bool:
 def record(folder: Path, program: str, words: list[str]) -> None:
     names = {"job": "CI_JOB_NAME", "environment": "CI_ENVIRONMENT_NAME", "identity": "AZURE_CLIENT_ID"}
     facts: dict[str, Any] = {key: os.environ.get(name, "") for key, name in names.items()}
-    file = Path(os.environ.get("AZURE_FEDERATED_TOKEN_FILE") or "none")
-    facts["token"] = file.read_text(encoding="utf-8") if file.is_file() else ""
+    facts["trivy"] = bool(shutil.which("trivy"))
     facts["tell"] = bool(os.environ.get("TELL_TOKEN"))
     with (folder / "calls.jsonl").open("a", encoding="utf-8") as calls:
         calls.write(json.dumps({**facts, "program": program, "words": words}) + "\n")
@@ -132,6 +131,8 @@ def main() -> int:
     ends = next((ends for start, ends in plan.items() if line.startswith(start)), {})
     if "--report" in words:  # what such a command writes when nothing is to be said
         Path(words[words.index("--report") + 1]).write_text("[]", encoding="utf-8")
+    if "events" in words:
+        Path("outputs.env").write_text("kinds=\n", encoding="utf-8")
     for name, content in ends.get("files", {}).items():
         text = content if isinstance(content, str) else json.dumps(content)
         Path(name).parent.mkdir(parents=True, exist_ok=True)

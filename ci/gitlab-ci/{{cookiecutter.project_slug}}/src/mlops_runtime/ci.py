@@ -6,15 +6,14 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
-from mlops_runtime.bootstrap.context import SHARED, Context
+from mlops_runtime.bootstrap.context import PLAN, SHARED, Context
 from mlops_runtime.bootstrap.steps import BEFORE, STALE, Facts, Later, Refused, Step
 from mlops_runtime.bootstrap.tools import Denied, found, glab
 from mlops_runtime.errors import Problem
 
 HERE = "projects/:id"  # glab knows which
 WITH_APPROVALS = ("premium", "ultimate", "silver", "gold", "opensource")  # plans of gitlab.com; also as name_trial
-TIERS = {SHARED: "other", "dev": "development", "staging": "staging", "prod": "production"}
-PLAN_TIER = "testing"  # of the environment that only plans
+TIERS = {SHARED: "other", "dev": "development", "staging": "staging", "prod": "production", PLAN: "testing"}
 SUBJECT = ("project_path", "ref_type", "ref")  # what subjects are made of, if nobody says otherwise
 OWN_SUBJECT = (*SUBJECT, "environment_protected", "deployment_tier")
 SINCE = (18, 7)  # GitLab puts the tier of the environment into subjects
@@ -89,7 +88,7 @@ class Host:
         branch = f"project_path:{self.name}:ref_type:branch:ref:{self.branch}"
         if not self.has_own_subjects:
             return branch
-        tier = TIERS.get(environment, PLAN_TIER)
+        tier = TIERS[environment]
         return f"{branch}:environment_protected:{str(self.has_approvals).lower()}:deployment_tier:{tier}"
 
     def gates(self, environment: str) -> list[Step]:
@@ -173,7 +172,7 @@ class Host:
         return Step(f"ci/{name}", f"settings of {self.name}: {what}", find, make, undo, needs, ADMIN)
 
     def _environment(self, environment: str, needs: tuple[str, ...]) -> Step:
-        place, tier = f"{HERE}/environments", TIERS.get(environment, PLAN_TIER)
+        place, tier = f"{HERE}/environments", TIERS[environment]
         path = f"{HERE}/protected_environments"
 
         def wanted() -> dict[str, list[dict[str, Any]]]:
@@ -269,7 +268,7 @@ class Host:
         """What jobs read to sign in without a secret, and, last, what starts the pipelines."""
         context = self.context
         steps = [self._variable("*", "AZURE_TENANT_ID", lambda: context.tenant, ())]
-        for environment in context.environments:
+        for environment in context.identities:
             app, credential = f"app/{environment}", f"federation/{environment}"
             client = lambda app=app: str(context.known[app]["appId"])  # noqa: E731
             steps.append(self._variable(environment, "AZURE_CLIENT_ID", client, (app, credential)))

@@ -18,7 +18,7 @@ from mlops_runtime import config
 from mlops_runtime.errors import Problem, Refusal
 
 NAME = "GitLab"
-OUTPUTS = Path("outputs.env")  # of the job
+OUTPUTS = Path("outputs.env")  # a dotenv report makes variables of later jobs of it
 UNFINISHED = ("blocked", "created", "running")  # states of deployments
 LABEL = "mlops"
 SECONDS = 30  # that GitLab may take to answer
@@ -86,17 +86,11 @@ def tell(event: Mapping[str, str]) -> str:
 
 
 def output(name: str, value: str) -> None:
-    """Keep a value, for later commands and jobs."""
+    """Give a value to the jobs that follow."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or "\n" in value:
         raise Problem(f"{name}={value!r} cannot be an output: a name of letters, digits and _, a value on one line.")
     with OUTPUTS.open("a", encoding="utf-8", newline="\n") as file:
         file.write(f"{name}={value}\n")
-
-
-def outputs() -> dict[str, str]:
-    """What commands of this job have kept."""
-    lines = OUTPUTS.read_text(encoding="utf-8").splitlines() if OUTPUTS.exists() else []
-    return {name: value for name, _, value in (line.partition("=") for line in lines)}
 
 
 def _deployments(**query: str) -> Any:

@@ -21,16 +21,15 @@ def run(args: argparse.Namespace) -> int:
     events = happened.read(args.events)
     found = [one for one in events if one["kind"] in ("candidate", "retrained")]
     happened.write(root / "told.json", [one for one in events if one not in found])
-    outputs = host.outputs()
-    version = args.version or outputs.get("version") or max((one["version"] for one in found), default="")
+    version = args.version or next((one["version"] for one in found), "")
     why = "there is no candidate" if not version else "" if args.version else host.tried(version)
     if why:
         print(f"Nothing is started: {why}.")
         text = (root / FOLDER / "nothing.yml").read_text(encoding="utf-8")
     else:
-        retrained = any(one["kind"] == "retrained" and one["version"] == version for one in found)
-        commit = outputs.get("commit", "") if outputs.get("version") == version else ""
-        values = {"VERSION": version, "COMMIT": _commit(root, version, commit)}
+        event = next((one for one in found if one["version"] == version), None)
+        retrained = event is not None and event["kind"] == "retrained"
+        values = {"VERSION": version, "COMMIT": _commit(root, version, event["commit"] if event else "")}
         text = _filled_in(root / FOLDER / "deploy.yml", {**values, "RETRAINED": "--retrained" if retrained else ""})
         print(f"Version {version} is next{', trained again on production data' if retrained else ''}.")
     (root / "next.yml").write_text(text, encoding="utf-8", newline="\n")
