@@ -10,6 +10,7 @@ from mlops_runtime.errors import Problem, Refusal
 
 LINEAGE = ("model_digest", "data_version", "git_commit", "environment")
 VERDICT = "verdict"  # tag of a version that staging has tried: passed or failed
+SCAN = "scan"  # tag of a version whose image or packages were scanned: passed or failed
 PROMOTED = "promoted_"  # tag + environment: who approved
 SOURCES = {"staging": "dev", "prod": "staging"}
 
@@ -26,6 +27,8 @@ def refusals(tags: dict[str, str], environment: str, approvers: Sequence[str], n
         found.append("it was trained from files that were not committed: commit, and train again")
     if environment == "prod" and tags.get(VERDICT) != "passed":
         found.append(f"it has not passed its trial in staging (tag {VERDICT} is {tags.get(VERDICT, 'missing')})")
+    if tags.get(SCAN) == "failed":
+        found.append("its scan found known vulnerabilities (tag scan is failed; `mlops scan` scans again)")
     people = {name.strip().casefold() for name in approvers if name.strip()}
     author = tags.get("git_author", "").casefold()
     if len(people) < needed:
@@ -37,11 +40,14 @@ def refusals(tags: dict[str, str], environment: str, approvers: Sequence[str], n
     return found
 
 
-def promote(environment: str, version: str | None, approvers: Sequence[str], approval: str = "") -> str:
+def promote(
+    environment: str, version: str | None, approvers: Sequence[str], approval: str = "", waived: str = ""
+) -> str:
     """Copy the model into the registry and tag it for `environment`; a sentence that says what is true then.
 
     `version` is that of where it comes from, by default the newest that may; `approval` is where the approval can be
-    read. A model that is promoted already stays as it is. Refusal with every reason why it may not be promoted.
+    read; `waived` says who decided to go on without any, where the CI system has none. A model that is promoted already
+    stays as it is. Refusal with every reason why it may not be promoted.
     """
     settings = config.load(environment)
     name, place = settings.project.name, settings.registry.name
@@ -60,7 +66,8 @@ def promote(environment: str, version: str | None, approvers: Sequence[str], app
     tag = PROMOTED + environment
     if copy and tag in copy.tags:
         return f"{name} {copy.version} is promoted to {environment} already, approved by {copy.tags[tag]}."
-    reasons = refusals(model.tags, environment, approvers, getattr(settings.approvals, environment))
+    needed = 0 if waived else getattr(settings.approvals, environment)
+    reasons = refusals({**model.tags, **(copy.tags if copy else {})}, environment, approvers, needed)
     if reasons:
         raise Refusal(f"{name} {model.version} of {where} is not promoted:\n  " + "\n  ".join(reasons))
     require_commit(model)
@@ -69,8 +76,9 @@ def promote(environment: str, version: str | None, approvers: Sequence[str], app
     evidence = {f"approval_{environment}": approval} if approval else {}
     lineage = {**model.tags, f"source_{environment}": f"{source_name}/{model.version}"}
     # The tag comes last: a version without it was not promoted.
-    models.tag(registry, copy, {**lineage, **evidence, tag: ", ".join(approvers)})
-    return f"Promoted {name} {copy.version} to {environment}, approved by {', '.join(approvers)}."
+    who = ", ".join(approvers) or f"nobody: {waived}"
+    models.tag(registry, copy, {**lineage, **evidence, tag: who})
+    return f"Promoted {name} {copy.version} to {environment}, approved by {who}."
 
 
 def require_commit(model: models.Registered) -> None:
