@@ -134,6 +134,13 @@ class Approvals(Section):
     unprotected: str = ""
 
 
+class AzureDevOps(Section):
+    """What `mlops bootstrap` makes in Azure DevOps besides what pipelines need, where that is the CI system."""
+
+    feed: str = Field(default="", pattern=r"^$|^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    pipelines_administer: bool = False
+
+
 class Staging(Section):
     """How a candidate is tried on production data before production."""
 
@@ -147,6 +154,7 @@ class Shared(Section):
     registry: Registry
     infrastructure: SharedInfrastructure
     approvals: Approvals
+    azure_devops: AzureDevOps = AzureDevOps()
     staging: Staging
     training: dict[str, Scalar]
     gates: Gates
