@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 RELEASED = ("candidate", "retrained")  # kinds of events that a pipeline acts on; people are told of the others
 TOLD = "told.json"  # these others
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         body = args.body.read_text(encoding="utf-8") if args.body else args.text
         texts = {"key": args.key, "kind": args.kind, "environment": args.env, "title": args.title}
-        print(host.tell({**texts, "body": body, "version": ""}))  # type: ignore[typeddict-item]
+        print(host.tell({**texts, "body": body, "version": "", "commit": ""}))  # type: ignore[typeddict-item]
     return 0
 
 
@@ -62,42 +63,40 @@ def _none(addresses: list[str], message: str) -> int:
 
 
 def _found(folder: Path, wanted: str) -> int:
-    """Outputs: which version is to be released, by which commit, and what else the pipeline decides by."""
+    """Outputs of what is released next, if anything; the rest of the events is for people."""
+    import os
+
     from mlops_runtime import happened, host
 
     events = [event for file in sorted(folder.glob("*.json")) for event in happened.read(file)]
     happened.write(folder / TOLD, [event for event in events if event["kind"] not in RELEASED])
-    places = {"candidate": "dev", "retrained": "staging"}
-    waiting = [(places[event["kind"]], event["version"]) for event in events if event["kind"] in RELEASED]
-    if wanted == NEWEST:
-        waiting = [one for one in waiting if not host.told(f"release/{one[1]}")]  # refused or failed before
-        chosen = max(waiting, key=lambda one: (one[0] == "dev", _number(one[1])), default=None)
-    else:
-        chosen = ("dev", wanted)
-    if chosen is None:
+    waiting = [event for event in events if event["kind"] in RELEASED]
+    if wanted != NEWEST:
+        chosen = next(
+            (event for event in waiting if event["version"] == wanted and event["environment"] == "dev"), None
+        )
+        commit = chosen["commit"] if chosen else os.environ["BUILD_SOURCEVERSION"]  # promoting it says if that is wrong
+        return _release(wanted, commit, promoted=False, retrained=False)
+    waiting = [event for event in waiting if not host.told(f"release/{event['version']}")]  # it was refused, or failed
+    if not waiting:
         print("Nothing is to be released.")
-    else:
-        _release(*chosen)
-    return 0
+        return 0
+    event = max(waiting, key=_urgency)
+    there, retrained = event["environment"] == "staging", event["kind"] == "retrained"
+    return _release(event["version"], event["commit"], promoted=there, retrained=retrained)
 
 
-def _number(version: str) -> tuple[int, str]:
-    """By which versions are in order: those of workspaces are numbers."""
-    return (int(version) if version.isdecimal() else 0, version)
+def _urgency(event: Any) -> tuple[bool, bool]:
+    """What staging has begun comes first, then candidates."""
+    return (event["kind"] == "candidate" and event["environment"] == "staging", event["kind"] == "candidate")
 
 
-def _release(environment: str, version: str) -> None:
+def _release(version: str, commit: str, *, promoted: bool, retrained: bool) -> int:
     """Outputs of the version to release."""
-    from mlops_runtime import cloud, config, host
-    from mlops_runtime.cloud import models
-    from mlops_runtime.errors import Problem
+    from mlops_runtime import host
 
-    settings = config.load(environment)
-    model = models.choose(cloud.workspace(settings), settings.project.name, version)
-    if model is None:
-        raise Problem(f"The workspace of {environment} has no version {version} of {settings.project.name}.")
-    print(f"{model.name} {version} of {environment} is to be released.")
-    retrained = str(environment == "staging").lower()
-    outputs = {"version": version, "commit": model.tags.get("git_commit", "unknown"), "retrained": retrained}
-    for name, value in {**outputs, "found": "true"}.items():
-        host.output(name, value)
+    print(f"Version {version} is released next.")
+    values = {"version": version, "commit": commit, "promoted": str(promoted), "retrained": str(retrained)}
+    for name, value in {**values, "found": "true"}.items():
+        host.output(name, value.lower() if name in ("promoted", "retrained") else value)
+    return 0
