@@ -2,6 +2,8 @@
 
 import importlib
 import json
+import os
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypedDict
@@ -21,12 +23,33 @@ class Event(TypedDict):
     title: str
     body: str
     version: str  # of the model that it is about; empty without one
+    commit: str  # that made this version, to be checked out for what comes next; empty without one
+
+
+def event(
+    kind: str, environment: str, about: str, title: str, lines: Iterable[str], version: str = "", commit: str = ""
+) -> Event:
+    """An event; `about` tells it from others of its kind and environment, also at the next look."""
+    return {
+        "key": f"{environment}-{kind}-{about}",
+        "kind": kind,
+        "environment": environment,
+        "title": title,
+        "body": "\n".join(lines),
+        "version": version,
+        "commit": commit,
+    }
+
+
+def in_pipeline() -> bool:
+    """Whether a CI system runs this and takes outputs; Azure Pipelines does not set the variable of the others."""
+    return bool(os.environ.get("CI") or os.environ.get("TF_BUILD"))
 
 
 def write(path: Path, events: list[Event]) -> None:
     """Write the events, sorted by their keys."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, sorted(events, key=lambda event: event["key"]))
+    write_json(path, sorted(events, key=lambda one: one["key"]))
 
 
 def read(path: Path) -> list[Event]:
@@ -39,12 +62,12 @@ def read(path: Path) -> list[Event]:
         raise Problem(f"{path} is not JSON: `mlops events` and `mlops scan` write such files.") from None
     wanted = set(Event.__annotations__)
     events = content if isinstance(content, list) else [content]
-    for event in events:
-        if not isinstance(event, dict) or set(event) != wanted or not all(isinstance(v, str) for v in event.values()):
-            raise Problem(f"{path}: an event has the texts {', '.join(sorted(wanted))}; this one is {event!r}.")
-        if event["kind"] not in KINDS:
-            raise Problem(f"{path}: {event['key']}: there is no kind {event['kind']!r}; they are {', '.join(KINDS)}.")
-    return list({event["key"]: event for event in events}.values())
+    for one in events:
+        if not isinstance(one, dict) or set(one) != wanted or not all(isinstance(v, str) for v in one.values()):
+            raise Problem(f"{path}: an event has the texts {', '.join(sorted(wanted))}; this one is {one!r}.")
+        if one["kind"] not in KINDS:
+            raise Problem(f"{path}: {one['key']}: there is no kind {one['kind']!r}; they are {', '.join(KINDS)}.")
+    return list({one["key"]: one for one in events}.values())
 
 
 def host() -> Any:

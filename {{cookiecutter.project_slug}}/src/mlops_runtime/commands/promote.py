@@ -12,7 +12,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--approved-by", action="append", default=[], metavar="PERSON", help="who approves; may be repeated"
     )
     who.add_argument(
-        "--approved-by-pipeline", action="store_true", help="who has approved this pipeline's run, as its CI system says"
+        "--approved-by-pipeline", action="store_true", help="who has approved this run, as the CI system says"
+    )
+    who.add_argument(
+        "--decline", action="store_true", help="note instead that people do not want it; nobody is asked again"
     )
     parser.add_argument("--approval", default="", metavar="URL", help="where the approval can be read")
 
@@ -21,6 +24,9 @@ def run(args: argparse.Namespace) -> int:
     """Check, copy with all it needs, tag: 0 promoted, now or before; 1 refused."""
     from mlops_runtime import promotion
 
+    if args.decline:
+        print(promotion.decline(args.env, args.version, args.approval))
+        return 0
     people, approval, waived = args.approved_by, args.approval, ""
     if args.approved_by_pipeline:
         from mlops_runtime import config, happened

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlencode
 
 from mlops_runtime import infrastructure
 from mlops_runtime.bootstrap import tools
-from mlops_runtime.bootstrap.context import SHARED, Context
+from mlops_runtime.bootstrap.context import PLAN, SHARED, Context
 from mlops_runtime.bootstrap.steps import BEFORE, STALE, Facts, Later, Refused, Step
 from mlops_runtime.bootstrap.tools import Body, az, found
 from mlops_runtime.errors import Problem
@@ -32,7 +32,8 @@ REMOTES = (
     r"https://(?:[^@/]+@)?(?P<organization>[^./]+)\.visualstudio\.com/(?:DefaultCollection/)?(?P<project>[^/]+)"
     r"/_git/(?P<repository>[^/]+)",
 )
-PLAN, MONITOR = "plan", "monitor"  # identities that only read; pull requests use the first
+MONITOR = "monitor"  # who only looks at the environments
+READERS = (PLAN, MONITOR)  # nobody approves what they do
 PIPELINES = ("ci", "infrastructure", "train", "release", "monitor", "template-update", "renovate")
 USES = {  # which pipelines may use what belongs to an environment
     PLAN: ("ci", "infrastructure"),
@@ -126,13 +127,16 @@ class Host:
         return str(known["subject"]) if known else f"the service connection {_connection(environment)}"
 
     def trusted(self, environment: str) -> list[str]:
-        """The connections that stand for an environment: with one workspace also those of dev and staging."""
+        """The connections that stand for an identity: with one workspace production's are also those of dev and staging."""
+        if environment == PLAN and MONITOR not in self.context.identities:
+            return [PLAN, MONITOR]
         return ["prod", "dev", "staging"] if self.context.single and environment == "prod" else [environment]
 
     def gates(self, environment: str) -> list[Step]:
         """The environments on Azure DevOps; refused where nobody is named who approves."""
         if environment not in self._gates:
-            self._gates[environment] = [self._environment(environment, name) for name in self.trusted(environment)]
+            names = [] if environment in READERS else self.trusted(environment)
+            self._gates[environment] = [self._environment(environment, name) for name in names]
         return self._gates[environment]
 
     def connections(self, environment: str) -> list[Step]:
@@ -141,10 +145,11 @@ class Host:
         for name in self.trusted(environment):
             connection = self._connection(environment, name)
             steps += [connection, self._branches(name, connection.name)]
+            if environment in READERS:
+                continue
             if self.context.reviewers(environment) and not self.context.shared.approvals.unprotected:
                 steps.append(self._approval(environment, name, connection.name))
-            if name != PLAN:
-                steps.append(self._lock(name, connection.name))
+            steps.append(self._lock(name, connection.name))
         return steps
 
     def variables(self) -> list[Step]:
@@ -373,16 +378,13 @@ class Host:
     def _permissions(self) -> list[Step]:
         """Nothing protected is open to every pipeline: each use is allowed by name."""
         steps = [self._permission("variablegroup", "ci/variables", GROUP, GROUP_USES)]
-        for environment in self._protected():
+        for environment in self.context.identities:
             for name in self.trusted(environment):
                 connection = f"ci/connection/{name}"
                 steps.append(self._permission("endpoint", connection, _connection(name), USES[name]))
-                steps.append(self._permission("environment", f"ci/environment/{name}", name, USES[name]))
+                if environment not in READERS:
+                    steps.append(self._permission("environment", f"ci/environment/{name}", name, USES[name]))
         return steps
-
-    def _protected(self) -> list[str]:
-        """What there are connections of."""
-        return list(self._gates)
 
     def _permission(self, kind: str, resource: str, called: str, pipelines: tuple[str, ...]) -> Step:
         needs = (resource, *(f"ci/pipeline/{name}" for name in pipelines))
