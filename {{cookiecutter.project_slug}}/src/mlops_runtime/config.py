@@ -135,6 +135,13 @@ class Approvals(Section):
     unprotected: str = ""
 
 
+class AzureDevOps(Section):
+    """What `mlops bootstrap` makes in Azure DevOps besides what pipelines need, where that is the CI system."""
+
+    feed: str = Field(default="", pattern=r"^$|^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    pipelines_administer: bool = False
+
+
 class Staging(Section):
     """How a candidate is tried on production data before production."""
 
@@ -148,6 +155,7 @@ class Shared(Section):
     registry: Registry
     infrastructure: SharedInfrastructure
     approvals: Approvals
+    azure_devops: AzureDevOps = AzureDevOps()
     staging: Staging
     accepted_vulnerabilities: dict[str, Until] = Field(default_factory=dict)
     training: dict[str, Scalar]

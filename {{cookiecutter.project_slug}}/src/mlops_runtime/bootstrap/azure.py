@@ -147,11 +147,18 @@ def _group(context: Context, persona: str) -> Step:
 
 
 def identities(context: Context, ci: Any) -> list[Step]:
-    """An app registration for the pipelines of each environment, trusted only inside it on the CI system."""
+    """An app registration for the pipelines of each environment, trusted only inside it on the CI system.
+
+    What the CI system makes for it before it is trusted, such as a service connection, are its `connections`; where
+    several of these stand for the environment, they are `trusted`.
+    """
     steps = []
     for name in context.identities:
         gates = tuple(step.name for step in ci.gates(name))
-        steps += [_app(context, name, gates), _principal(context, name), _federation(context, name, ci)]
+        connections = ci.connections(name) if hasattr(ci, "connections") else []
+        steps += [_app(context, name, gates), _principal(context, name), *connections]
+        for trusted in ci.trusted(name) if hasattr(ci, "trusted") else [name]:
+            steps.append(_federation(context, name, ci, trusted, tuple(step.name for step in connections)))
         if name in READERS:
             continue  # infrastructure/ gives it nothing
         key = ("infrastructure", "groups", CICD)
@@ -202,12 +209,12 @@ def _principal(context: Context, environment: str) -> Step:
     return Step(f"principal/{environment}", what, find, make, undo, (app,), right)
 
 
-def _federation(context: Context, environment: str, ci: Any) -> Step:
+def _federation(context: Context, environment: str, ci: Any, trusted: str, after: tuple[str, ...]) -> Step:
     app = f"app/{environment}"
-    name = f"{context.project}-{environment}"
+    name = f"{context.project}-{trusted}"
 
     def wanted() -> dict[str, Any]:
-        return {"name": name, "issuer": ci.issuer, "subject": ci.subject(environment), "audiences": [AUDIENCE]}
+        return {"name": name, "issuer": ci.issuer, "subject": ci.subject(trusted), "audiences": [AUDIENCE]}
 
     def find() -> Facts | None:
         listed = found(az, "ad", "app", "federated-credential", "list", "--id", context.known[app]["appId"]) or []
@@ -228,9 +235,9 @@ def _federation(context: Context, environment: str, ci: Any) -> Step:
         place = ("--federated-credential-id", facts["id"], "--id", facts["app"])
         az("ad", "app", "federated-credential", "delete", *place)
 
-    what = f"federated credential for {ci.subject(environment)}"
+    what = f"federated credential for {ci.subject(trusted)}"
     right = "ownership of the app registration, or the Entra role Application Administrator"
-    return Step(f"federation/{environment}", what, find, make, undo, (app, f"principal/{environment}"), right)
+    return Step(f"federation/{trusted}", what, find, make, undo, (app, f"principal/{environment}", *after), right)
 
 
 def rights(context: Context, iac: Any) -> list[Step]:

@@ -22,11 +22,11 @@ INSTALL = {
 HOSTS = ("gh", "glab")  # of the repository; both read a body from standard input
 DENIED = (
     *("AuthorizationFailed", "Authorization_RequestDenied", "Insufficient privileges", "does not have authorization"),
-    *("InsufficientPermissions", "LinkedAuthorizationFailed", "HTTP 403", "Must have admin rights"),
+    *("InsufficientPermissions", "LinkedAuthorizationFailed", "HTTP 403", "Must have admin rights", "Forbidden("),
 )
 MISSING = (
     *("ResourceNotFound", "ResourceGroupNotFound", "Request_ResourceNotFound", "could not be found", "does not exist"),
-    *("RoleAssignmentNotFound", "PrincipalNotFound", "HTTP 404"),
+    *("RoleAssignmentNotFound", "PrincipalNotFound", "HTTP 404", "Not Found("),
 )
 SIGNED_OUT = {
     "az": ("az login", "AADSTS70043", "AADSTS700082"),
