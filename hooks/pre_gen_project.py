@@ -70,10 +70,10 @@ def problem(answers: dict[str, str]) -> str | None:
 
 
 def uncommitted_changes() -> bool:
-    """Whether this runs over a git repository (``cookiecutter -f``) that has changes nobody could get back."""
-    if not Path(".git").exists():
+    """Whether this runs over a project (``cookiecutter -f``) with work in it that nobody could get back."""
+    if not any(Path.cwd().iterdir()):
         return False
-    status = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=False)
+    status = subprocess.run(["git", "status", "--porcelain", "."], capture_output=True, text=True, check=False)
     return status.returncode != 0 or bool(status.stdout.strip())
 
 
@@ -85,8 +85,8 @@ if __name__ == "__main__":
     )
     if message is None and uncommitted_changes():
         message = (
-            f"{Path.cwd().name} has uncommitted changes, which generating again would overwrite: "
-            "commit them first. To adopt a newer template and keep your edits, run `uvx cruft update` there instead."
+            f"{Path.cwd().name} has uncommitted changes or is not in git, and generating again would overwrite it: commit "
+            "first, or delete it. To adopt a newer template and keep your edits, run `uv run mlops update` there instead."
         )
     if message:
         sys.exit(f"Error: {message}")
