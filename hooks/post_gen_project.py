@@ -69,24 +69,27 @@ def template_version() -> str:
 
 
 def write_derived_files() -> None:
-    """Write what `mlops config render` would, and the record that `mlops update` reads, with their own code."""
-    sys.dont_write_bytecode = True
-    sys.path.insert(0, str(PROJECT / "src"))
-    from mlops_runtime import derived, template
+    """Write what `mlops config render` would, with the same code."""
+    from mlops_runtime import derived
 
     derived.render(PROJECT)
-    if "_commit" in ANSWERS:  # cruft is running, which records it itself
+
+
+def record_answers() -> None:
+    """Write what `mlops update` and ``cruft update`` read, unless cruft itself is running and writes it."""
+    from mlops_runtime import template
+
+    if "_commit" in ANSWERS:
         return
     of_this_machine = ("_output_dir", "_repo_dir", "_template")
     context = {"cookiecutter": {key: value for key, value in ANSWERS.items() if key not in of_this_machine}}
     commit = template_git("rev-parse", "HEAD")
-    if commit:
-        address = template_git("remote", "get-url", "origin") or TEMPLATE.as_posix()
-        place = {"template": template.without_credentials(address), "commit": commit}
-        record = {**place, "checkout": ANSWERS.get("_checkout"), "context": context, "directory": None}
-        template.write_record(PROJECT / template.LINKED, record)
-    else:
+    if not commit:
         template.write_record(PROJECT / template.UNLINKED, {"context": context})
+        return
+    address = template_git("remote", "get-url", "origin") or TEMPLATE.as_posix()
+    place = {"template": template.without_credentials(address), "commit": commit, "checkout": ANSWERS.get("_checkout")}
+    template.write_record(PROJECT / template.LINKED, {**place, "context": context, "directory": None})
 
 
 def main() -> None:
@@ -96,7 +99,10 @@ def main() -> None:
     context["fragments"] = collect_fragments(layers, context)
     for layer in [*layers, TEMPLATE / "composed"]:
         write_files(layer, context)
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(PROJECT / "src"))  # the machinery that was just written
     write_derived_files()
+    record_answers()
 
 
 if __name__ == "__main__":

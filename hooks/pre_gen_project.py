@@ -69,12 +69,15 @@ def problem(answers: dict[str, str]) -> str | None:
     return None
 
 
-def uncommitted_changes() -> bool:
-    """Whether this runs over a project (``cookiecutter -f``) with work in it that nobody could get back."""
-    if not any(Path.cwd().iterdir()):
+def only_copy() -> bool:
+    """Whether this runs over a project (``cookiecutter -f``) with files that nobody could get back from git."""
+    if all(path.name == ".git" for path in Path.cwd().iterdir()):
         return False
-    status = subprocess.run(["git", "status", "--porcelain", "."], capture_output=True, text=True, check=False)
-    return status.returncode != 0 or bool(status.stdout.strip())
+    committed, changed = (
+        subprocess.run(["git", *command, "."], capture_output=True, text=True, check=False).stdout.strip()
+        for command in (["ls-files"], ["status", "--porcelain"])
+    )
+    return not committed or bool(changed)
 
 
 if __name__ == "__main__":
@@ -83,10 +86,10 @@ if __name__ == "__main__":
         if sys.version_info >= (3, 11)
         else "Python 3.11 or newer is needed: run Cookiecutter with one."
     )
-    if message is None and uncommitted_changes():
+    if message is None and only_copy():
         message = (
-            f"{Path.cwd().name} has uncommitted changes or is not in git, and generating again would overwrite it: commit "
-            "first, or delete it. To adopt a newer template and keep your edits, run `uv run mlops update` there instead."
+            f"{Path.cwd().name} has uncommitted changes, which generating again would overwrite: commit them, or delete "
+            "the folder. To adopt a newer template and keep your edits, run `uv run mlops update` there instead."
         )
     if message:
         sys.exit(f"Error: {message}")
