@@ -88,8 +88,8 @@ if __name__ == "__main__":
     )
     if message is None and only_copy():
         message = (
-            f"{Path.cwd().name} has uncommitted changes, which generating again would overwrite: commit them, or delete "
-            "the folder. To adopt a newer template and keep your edits, run `uv run mlops update` there instead."
+            f"{Path.cwd().name} has uncommitted changes, which generating again would overwrite: commit them, or "
+            "delete the folder. To adopt a newer template and keep your edits, run `uv run mlops update` there instead."
         )
     if message:
         sys.exit(f"Error: {message}")
