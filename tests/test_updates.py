@@ -207,7 +207,7 @@ class Work:
 
     def check(self, project: Path) -> None:
         """Every line and every file is still there."""
-        assert sum(map(len, self.lines.values())) > 20
+        assert sum(map(len, self.lines.values())) >= 15
         for name, lines in self.lines.items():
             place = project / name if (project / name).exists() else project / MOVED[name]
             found = Counter(words(place.read_bytes()))
@@ -278,37 +278,26 @@ def expect_update(project: Path, made_of: Work, wanted: dict[str, bytes]) -> Non
     assert git("diff", "--name-only", cwd=project) == "", "all of it is staged"
 
 
-COMBINATIONS = [  # task, target, tool, made by, from, through
-    ("classification", "online", "bicep", "git", "0.0.2", [None]),
-    ("image-classification", "batch", "terraform", "zip", "0.0.1", [None]),
-    ("regression", "batch", "terraform", "cruft", "0.0.2", [None]),
-    ("forecasting", "online", "terraform", "zip", "0.0.2", ["0.0.3", None]),
-    ("segmentation", "batch", "bicep", "path", "0.0.1", [None]),
-    ("text-classification", "kubernetes", "bicep", "git", "0.0.1", ["0.0.2", "0.0.3", None]),
-    ("token-classification", "online", "arm", "path", "0.0.3", [None]),
-    ("text-generation", "kubernetes", "terraform", "cruft", "0.0.1", [None]),
-    ("classification", "kubernetes", "arm", "cruft", "0.0.3", [None]),
-    ("regression", "online", "bicep", "zip", "0.0.3", [None]),
-    ("segmentation", "online", "terraform", "git", "0.0.3", [None]),
-    ("text-classification", "batch", "terraform", "path", "0.0.2", ["v0.0.3"]),
-]
+COMBINATIONS = {  # task, target, tool, made by, from: through which versions; None is the newest
+    "classification online bicep git 0.0.2": [None],
+    "image-classification batch terraform zip 0.0.1": [None],
+    "regression batch terraform cruft 0.0.2": [None],
+    "forecasting online terraform zip 0.0.2": ["0.0.3", None],
+    "segmentation batch bicep path 0.0.1": [None],
+    "text-classification kubernetes bicep git 0.0.1": ["0.0.2", "0.0.3", None],
+    "token-classification online arm path 0.0.3": [None],
+    "text-generation kubernetes terraform cruft 0.0.1": [None],
+    "classification kubernetes arm cruft 0.0.3": [None],
+    "regression online bicep zip 0.0.3": [None],
+    "segmentation online terraform git 0.0.3": [None],
+    "text-classification batch terraform path 0.0.2": ["v0.0.3"],
+}
 
 
-@pytest.mark.parametrize(
-    ("task", "deployment", "iac_tool", "entry", "version", "through"),
-    some_quick(COMBINATIONS, 2),
-    ids=["-".join(map(str, one[:5])) for one in COMBINATIONS],
-)
-def test_update(
-    history: Path,
-    tmp_path: Path,
-    task: str,
-    deployment: str,
-    iac_tool: str,
-    entry: str,
-    version: str,
-    through: list[str | None],
-) -> None:
+@pytest.mark.parametrize("combination", some_quick(COMBINATIONS, 2))
+def test_update(history: Path, tmp_path: Path, combination: str) -> None:
+    task, deployment, iac_tool, entry, version = combination.split()
+    through = COMBINATIONS[combination]
     answers = {"scenario": BY_NAME[task].scenario, "task": task, "deployment": deployment, "iac_tool": iac_tool}
     project = make(history, entry, version, tmp_path, **answers)
     made_of = work(project)
@@ -345,17 +334,16 @@ def test_without_a_teams_work_it_is_what_the_new_version_generates(history: Path
     assert planned == set(git("diff", "--cached", "--no-renames", "--name-only", cwd=project).splitlines())
 
 
-CHANGES = [
-    (name, value) for name in ("iac_tool", "deployment", "ci_system", "license") for value in QUESTIONS[name][1:]
-]
+CHANGES = [f"{name}={value}" for name in ("iac_tool", "deployment", "ci_system") for value in QUESTIONS[name][1:]]
 
 
-@pytest.mark.parametrize(("name", "value"), some_quick(CHANGES), ids=["-".join(one) for one in CHANGES])
-def test_another_answer(history: Path, tmp_path: Path, name: str, value: str) -> None:
+@pytest.mark.parametrize("change", some_quick(CHANGES))
+def test_another_answer(history: Path, tmp_path: Path, change: str) -> None:
     """And a later version at once."""
     project = make(history, "git", "0.0.3", tmp_path)
     made_of = work(project)
-    said = update(project, "--set", f"{name}={value}")
+    name, _, value = change.partition("=")
+    said = update(project, "--set", change)
     assert f"    {name}: {QUESTIONS[name][0]} → {value}\n" in said
     commit(project, "Update")
     expect_update(project, made_of, fresh(history, tmp_path, TODAY, project))
@@ -416,7 +404,7 @@ def test_what_is_missing_is_asked_for(history: Path, tmp_path: Path) -> None:
     project = make(history, "zip", "0.0.3", tmp_path)
     here = ["--template", history.as_uri()]
     assert "`mlops update --template URL`" in update(project, "--plan", code=2)
-    assert f"has no 9.9.9: name the version that this project has by --version" in update(
+    assert "has no 9.9.9: name the version that this project has by --version" in update(
         project, *here, "--version", "9.9.9", code=2
     )
     assert "Releases: v0.0.1, v0.0.2, v0.0.3" in update(project, *here, "--version", "9.9.9", code=2)
