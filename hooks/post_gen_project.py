@@ -103,6 +103,7 @@ def main() -> None:
     sys.path.insert(0, str(PROJECT / "src"))  # the machinery that was just written
     write_derived_files()
     record_answers()
+    (PROJECT / ".unfinished").unlink(missing_ok=True)  # what pre_gen_project.py wrote
 
 
 if __name__ == "__main__":

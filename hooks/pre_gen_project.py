@@ -18,6 +18,7 @@ TASKS = {
     "cv": ["image-classification", "segmentation"],
     "nlp": ["text-classification", "token-classification", "text-generation"],
 }
+UNFINISHED = "Generating this project was interrupted: delete the folder and generate it again.\n"
 # Characters that a parser or an editor folds, drops or reorders: controls, separators, surrogates, BOM, bidirectional.
 UNSAFE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
 UNSAFE_CHARACTERS = set("\ufeff\ufffe\uffff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -93,3 +94,4 @@ if __name__ == "__main__":
         )
     if message:
         sys.exit(f"Error: {message}")
+    Path(".unfinished").write_text(UNFINISHED, encoding="utf-8")  # the other hook removes it at its end

@@ -215,3 +215,22 @@ def azure(shared: Path, baked: Callable[..., Path]) -> Environment:
     """An environment with the Azure SDK and Azure ML's MLflow plug-in."""
     needed = {one for task in ALL for one in requirements_of(baked(task.name), "azure", "job", groups=False)}
     return install(shared / "azure", sorted(needed))
+
+
+@pytest.fixture(scope="session")
+def used(shared: Path, baked: Callable[..., Path], installed: Environment) -> Callable[[str], Path]:
+    """A project of the task whose pipeline has run once: git repository, registered model, reports."""
+
+    def get(task: str) -> Path:
+        root = shared / "used" / task
+        with FileLock(shared / f"used-{task}.lock"):
+            if not (root / "ran").exists():
+                shutil.rmtree(root, ignore_errors=True)
+                shutil.copytree(baked(task), root)
+                for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "Start"]):
+                    subprocess.run(["git", *command], cwd=root, check=True)
+                done = installed.mlops("run", cwd=root)
+                (root / "ran").write_text(done.stdout, encoding="utf-8")
+        return root
+
+    return get

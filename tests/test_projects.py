@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import struct
 import subprocess
 import sys
@@ -20,31 +19,13 @@ import pytest
 from filelock import FileLock
 
 from .conftest import TEMPLATE, Environment
+from .server import post, serving
 from .tasks import ALL, BY_NAME
 
 pytestmark = pytest.mark.full
 Baked = Callable[..., Path]
 TASKS = list(BY_NAME)
 ACTION_NEEDED = 1
-
-
-@pytest.fixture(scope="session")
-def used(shared: Path, baked: Baked, installed: Environment) -> Callable[[str], Path]:
-    """A project of the task whose pipeline has run once: git repository, registered model, reports."""
-
-    def get(task: str) -> Path:
-        root = shared / "used" / task
-        with FileLock(shared / f"used-{task}.lock"):
-            if not (root / "ran").exists():
-                shutil.rmtree(root, ignore_errors=True)
-                shutil.copytree(baked(task), root)
-                for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "Start"]):
-                    subprocess.run(["git", *command], cwd=root, check=True)
-                done = installed.mlops("run", cwd=root)
-                (root / "ran").write_text(done.stdout, encoding="utf-8")
-        return root
-
-    return get
 
 
 @contextmanager
@@ -158,43 +139,6 @@ def test_pipeline_becomes_a_rest_object(baked: Baked, azure: Environment, task: 
     )
     done = azure.run("-c", script, cwd=baked(task))
     assert done.stdout.strip().splitlines()[-1] == "['evaluate', 'prepare', 'register', 'train']"
-
-
-@contextmanager
-def serving(installed: Environment, root: Path, port: int) -> Iterator[str]:
-    """The project's `mlops serve`, until the block ends; then no process may be left."""
-    process = subprocess.Popen(
-        [installed.python, "-m", "mlops_runtime.cli", "serve", "--port", str(port)],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root / "src"), "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-    )
-    assert process.stdout
-    try:
-        said = ""
-        for line in process.stdout:
-            said += line
-            if line.startswith("Ctrl-C"):
-                break
-        else:
-            pytest.fail(f"the server did not start:\n{said}")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
-        with pytest.raises(urllib.error.URLError):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2)
-
-
-def post(url: str, body: bytes, kind: str = "application/json") -> tuple[int, str]:
-    request = urllib.request.Request(f"{url}/score", body, {"Content-Type": kind})
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
 
 
 def png(width: int, height: int) -> bytes:

@@ -119,18 +119,62 @@ def test_the_command_line_binds_config_and_set(project: Path, capsys: pytest.Cap
 
 
 def test_two_runs_at_once(project: Path) -> None:
-    lock = project / ".mlops" / "run.lock"
-    lock.parent.mkdir()
-    lock.write_text(str(os.getpid()))
-    with pytest.raises(Problem, match="Another run"):
-        run(project)
-    lock.write_text("999999999")  # a process that is gone
+    hold = "import sys; from pathlib import Path; from mlops_runtime import runner\n"
+    hold += "with runner._lock(Path('.mlops')): print('here', flush=True); sys.stdin.read()"
+    environment = {**os.environ, "PYTHONPATH": str(Path(runner.__file__).parent.parent)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", hold], env=environment, **pipes) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(Problem, match="Another run"):
+            run(project)
+        other.kill()
     run(project)
-    assert not lock.exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
-def test_an_interrupted_run_leaves_nothing_half_done(project: Path) -> None:
+def test_a_step_of_a_killed_run_counts_as_a_run(project: Path) -> None:
+    step = project / "src/steps/first.py"
+    code = step.read_text()
+    step.write_text(code + "import time; print('sleeping', flush=True); time.sleep(2)\n")
+    environment = {**os.environ, "PYTHONPATH": str(Path(runner.__file__).parent.parent)}
+    process = subprocess.Popen([sys.executable, "-m", "mlops_runtime.cli", "run"], env=environment)
+    wait_for(project, "sleeping")
+    process.kill()
+    process.wait()
+    with pytest.raises(Problem, match="a step of one that was killed"):
+        run(project)
+    step.write_text(code)
+    for _ in range(100):
+        try:
+            done = run(project)
+            break
+        except Problem:
+            time.sleep(0.1)
+    assert not any(one.reused for one in done.values())
+    assert not list((project / ".mlops/steps/first").glob(f"{runner.UNFINISHED}*"))
+
+
+def test_what_a_killed_run_left_is_removed(project: Path) -> None:
+    left = project / ".mlops/steps/first/running-abc"
+    left.mkdir(parents=True)
+    run(project)
+    assert not left.exists()
+
+
+def wait_for(project: Path, word: str) -> None:
+    """Until the first step has said so."""
+    for _ in range(200):
+        logs = list((project / ".mlops/steps/first").glob("*.log"))
+        if logs and word in logs[0].read_text():
+            return
+        time.sleep(0.1)
+    pytest.fail(f"the first step never said {word}")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM"])
+def test_an_interrupted_run_leaves_nothing_half_done(project: Path, how: str) -> None:
     step = project / "src/steps/first.py"
     code = step.read_text()
     step.write_text(code + "import time; print('sleeping', flush=True); time.sleep(60)\n")
@@ -140,12 +184,8 @@ def test_an_interrupted_run_leaves_nothing_half_done(project: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(source)},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
-    for _ in range(200):
-        logs = list((project / ".mlops/steps/first").glob("*.log"))
-        if logs and "sleeping" in logs[0].read_text():
-            break
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    wait_for(project, "sleeping")
+    process.send_signal(getattr(signal, how))
     assert process.wait(10) == 2
     assert not [p for p in (project / ".mlops/steps/first").iterdir() if p.is_dir()]
     step.write_text(code)

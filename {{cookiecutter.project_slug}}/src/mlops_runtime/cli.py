@@ -1,9 +1,11 @@
 """The `mlops` command line. Every module in mlops_runtime/commands is a command; a layer adds one by adding a file."""
 
 import argparse
+import errno
 import importlib
 import os
 import pkgutil
+import signal
 import sys
 import traceback
 from types import ModuleType
@@ -37,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):  # a console that cannot show a character shows "?" and goes on
             stream.reconfigure(errors="replace")
     args = build_parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, so that no step goes on alone
     try:
         return int(args.run(args))
     except Refusal as refusal:
@@ -48,9 +51,36 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 2
-    except Exception:  # a fault of ours; 1, with which Python would end, means that something was refused
-        traceback.print_exc()
+    except OSError as error:  # a full disk, a folder that may not be written: nothing that a traceback explains
+        print(f"Error: {_what_the_system_says(error)}.", file=sys.stderr)
         return 2
+    except Exception as error:  # a fault of ours; 1, with which Python would end, means that something was refused
+        said = _what_the_store_says(error)
+        if said:
+            print(f"Error: {said}", file=sys.stderr)
+        else:
+            traceback.print_exc()
+        return 2
+
+
+def _what_the_system_says(error: OSError) -> str:
+    advice = {
+        errno.ENOSPC: "free some space, then run the command again: it goes on where it was",
+        errno.EACCES: "allow writing there, or work in a folder of your own",
+        errno.EPERM: "allow writing there, or work in a folder of your own",
+        errno.EROFS: "work in a folder that can be written",
+    }
+    said = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+    return f"{said}: {advice[error.errno]}" if error.errno in advice else said
+
+
+def _what_the_store_says(error: BaseException | None) -> str:
+    """What SQLite found wrong with the disk or its file, if that is what an error of MLflow comes from."""
+    while error is not None:
+        if type(error).__module__ == "sqlite3":
+            return f"MLflow's store in .mlops cannot be used ({error}): is the disk full, or another program using it?"
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from mlops_runtime.files import write_json
 from mlops_runtime.pipeline import FromStep, Pipeline, Step
 from mlops_runtime.register import REFUSED
 
+UNFINISHED = "running-"  # how the folder of a step that runs begins
 KEPT = 5  # finished results kept per step; older ones are removed
 NOT_CODE = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".ipynb_checkpoints"}
 
@@ -58,6 +59,8 @@ def run(pipeline: Pipeline, root: Path, *, reuse: bool = True, say: Callable[[st
     installed = _installed()
     done: dict[str, Done] = {}
     with _lock(store):
+        for killed in store.glob(f"steps/*/{UNFINISHED}*"):
+            shutil.rmtree(killed)
         for number, step in enumerate(pipeline.steps, 1):
             label = f"[{number}/{len(pipeline.steps)}] {step.name}"
             inputs = {
@@ -87,7 +90,7 @@ def _execute(
     say: Callable[[str], None],
 ) -> Done:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="running-", dir=folder.parent))
+    work = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=folder.parent))
     log = folder.parent / f"{folder.name}.log"
     outputs = {name: work / "outputs" / name for name in step.outputs}
     (work / "outputs").mkdir()
@@ -127,7 +130,14 @@ def _execute(
 
 def _call(command: list[str], folder: Path, environment: dict[str, str], log: IO[str]) -> int:
     try:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            close_fds=False,  # the run's lock, which is inheritable, stays with the step
+        )
     except OSError as error:
         raise Problem(f"{command[0]} cannot be started: {error}.") from None
     try:
@@ -201,28 +211,24 @@ def _forget_old(folder: Path) -> None:
 
 @contextmanager
 def _lock(store: Path) -> Iterator[None]:
-    """Let one run at a time work in the store; a lock whose process is gone is taken over."""
+    """Let one run at a time work in the store; the lock ends with its process and with the step that it had begun."""
     store.mkdir(parents=True, exist_ok=True)
-    file = store / "run.lock"
-    try:
-        handle = file.open("x", encoding="utf-8")
-    except FileExistsError:
-        owner = file.read_text(encoding="utf-8").strip()
-        if owner.isdigit() and _alive(int(owner)):
-            raise Problem(f"Another run (process {owner}) works here: wait for it, or remove {file}.") from None
-        handle = file.open("w", encoding="utf-8")
-    try:
-        with handle:
-            handle.write(str(os.getpid()))
+    with (store / "run.lock").open("a", encoding="utf-8") as file:
+        try:
+            if sys.platform == "win32":
+                import msvcrt
+
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Problem(
+                f"Another run, or a step of one that was killed, works in {store}: wait for its end."
+            ) from None
+        os.set_inheritable(file.fileno(), True)
         yield
-    finally:
-        file.unlink(missing_ok=True)
-
-
-def _alive(process: int) -> bool:
-    import psutil
-
-    return psutil.pid_exists(process)
 
 
 @contextmanager

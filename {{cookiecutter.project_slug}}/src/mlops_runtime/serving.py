@@ -20,6 +20,7 @@ import numpy as np
 from mlops_runtime.collecting import Collector, open_collector
 from mlops_runtime.contract import Column, Contract
 from mlops_runtime.errors import Problem
+from mlops_runtime.files import replacing
 
 if TYPE_CHECKING:
     import flask
@@ -383,13 +384,14 @@ def read_table(path: Path) -> "pd.DataFrame":
 
 
 def write_table(table: "pd.DataFrame", path: Path) -> None:
-    """Write a table as .parquet, .csv or .jsonl, by the file's name."""
-    if path.suffix.lower() == ".parquet":
-        table.to_parquet(path, index=False)
-    elif path.suffix.lower() == ".csv":
-        table.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
-    else:
-        table.to_json(path, orient="records", lines=True, date_format="iso", double_precision=15, force_ascii=False)
+    """Write a table as .parquet, .csv or .jsonl, by the file's name: whole or not at all."""
+    with replacing(path) as file:
+        if path.suffix.lower() == ".parquet":
+            table.to_parquet(file, index=False)
+        elif path.suffix.lower() == ".csv":
+            table.to_csv(file, index=False, encoding="utf-8", lineterminator="\n")
+        else:
+            table.to_json(file, orient="records", lines=True, date_format="iso", double_precision=15, force_ascii=False)
 
 
 def score_files(

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from mlops_runtime.errors import Problem
+from mlops_runtime.files import replacing
 
 Key = Sequence[str]
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -74,4 +75,5 @@ def _flow(value: Any) -> str:
 def _save(path: Path, text: str, start: int, end: int, new: str) -> None:
     changed = text[:start] + new + text[end:]
     yaml.load(changed, Loader)
-    path.write_text(changed, encoding="utf-8", newline="\n")
+    with replacing(path) as file:
+        file.write_text(changed, encoding="utf-8", newline="\n")

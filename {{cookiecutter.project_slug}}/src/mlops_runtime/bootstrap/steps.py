@@ -12,7 +12,7 @@ from typing import Any
 
 from mlops_runtime.bootstrap.tools import Denied, Missing
 from mlops_runtime.errors import Problem
-from mlops_runtime.files import write_json
+from mlops_runtime.files import replacing, write_json
 
 RECORD = Path("infrastructure", "bootstrap.json")
 Facts = dict[str, Any]
@@ -101,9 +101,8 @@ class Record:
 
     def _save(self) -> None:
         if self.made or self.begun:
-            temporary = self.path.with_suffix(".tmp")
-            write_json(temporary, {"made": self.made, "begun": self.begun})
-            temporary.replace(self.path)
+            with replacing(self.path) as file:
+                write_json(file, {"made": self.made, "begun": self.begun})
         else:
             self.path.unlink(missing_ok=True)
 

@@ -92,6 +92,9 @@ def _asked(args: argparse.Namespace, root: Path) -> int:
 def _configuration(root: Path) -> Iterator[str]:
     from mlops_runtime import config
 
+    unfinished = root / ".unfinished"
+    if unfinished.exists():
+        yield f"{unfinished}: {unfinished.read_text(encoding='utf-8').strip()}"
     for environment in config.ENVIRONMENTS:
         settings = config.load(environment, root)
         package = root / "src" / settings.project.package

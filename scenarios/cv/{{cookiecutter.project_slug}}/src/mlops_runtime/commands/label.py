@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_runtime.errors import Problem
+from mlops_runtime.files import replacing
 
 FORMATS = ("label-studio", "azureml", "coco")
 
@@ -56,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
         print("No image has a new label; the data stay as they are.")
         return 1
     path = free_name(data)
-    added.to_parquet(path, index=False)
+    with replacing(path) as file:
+        added.to_parquet(file, index=False)
     print(f"{len(added):,} labelled images → {path}: the next `mlops run` learns from them.")
     return 1 if faults else 0
 
