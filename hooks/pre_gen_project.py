@@ -78,7 +78,7 @@ def only_copy() -> bool:
         subprocess.run(["git", *command, "."], capture_output=True, text=True, check=False).stdout.strip()
         for command in (["ls-files"], ["status", "--porcelain"])
     )
-    return not committed or bool(changed)
+    return bool(changed) if committed else not Path(".unfinished").exists()  # what is half made has no work in it
 
 
 if __name__ == "__main__":

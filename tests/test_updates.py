@@ -252,7 +252,7 @@ def work(project: Path) -> Work:
     )
     (project / "notebooks/explore.py").unlink()
     (project / ".devcontainer/devcontainer.json").unlink()
-    sample = next(path for path in sorted((project / "data").iterdir()) if path.suffix not in (".md", ".yml"))
+    sample = next(path for path in files(project / "data") if path.suffix not in (".md", ".yml"))
     sample.write_bytes(b"\0ours" + sample.read_bytes())
     done = machinery(project, "config", "render")
     assert done.returncode == 0, done.stderr

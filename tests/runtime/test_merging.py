@@ -258,9 +258,10 @@ FAULTS = {
     "killed": 'kill -KILL "$PPID"; exit 0',
 }
 UPDATE = """
-import sys
+import signal, sys
 from pathlib import Path
 from mlops_runtime import merging
+signal.signal(signal.SIGTERM, signal.default_int_handler)  # as `mlops` does
 root, folder = Path(sys.argv[1]), Path(sys.argv[2])
 merging.recover(root)
 merging.refuse_uncommitted(root)

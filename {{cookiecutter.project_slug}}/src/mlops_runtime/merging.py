@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from types import FrameType
 
 from mlops_runtime import derived
 from mlops_runtime.errors import Problem
@@ -235,23 +234,16 @@ def _journal(root: Path) -> Path:
 @contextmanager
 def _all_or_nothing(root: Path, written: dict[str, object]) -> Iterator[None]:
     """Bring the project back when what is inside fails or is interrupted."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    terminate = signal.signal(signal.SIGTERM, stop)
+    _journal(root).write_text(json.dumps(written), encoding="utf-8")
     try:
-        _journal(root).write_text(json.dumps(written), encoding="utf-8")
         yield
         _journal(root).unlink()
     except BaseException:
-        interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
         _take_back(root)
-        signal.signal(signal.SIGINT, interrupt)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         raise
-    finally:
-        signal.signal(signal.SIGTERM, terminate)
 
 
 def _take_back(root: Path) -> None:
