@@ -305,6 +305,8 @@ def test_update(history: Path, tmp_path: Path, combination: str) -> None:
         source = ["--template", history.as_uri()] if (project / ".template.json").exists() else []
         said = update(project, *source, *(["--to", step] if step else []))
         assert f"→ {(step or TODAY).removeprefix('v')} (" in said
+        if step == "0.0.3":
+            assert "To do by hand for 0.0.3:\n- Say in `docs/roadmap.md` what you plan.\n" in said
         commit(project, f"Update to {step}")
     last = (through[-1] or TODAY).removeprefix("v")
     expect_update(project, made_of, fresh(history, tmp_path, last, project))
@@ -326,10 +328,6 @@ def test_without_a_teams_work_it_is_what_the_new_version_generates(history: Path
     wanted = fresh(history, tmp_path, TODAY, project)
     assert {**found, ".cruft.json": b""} == {**wanted, ".cruft.json": b""}
     assert "azure_region: not asked → westeurope" in plan
-    assert "team_size: 5 → not asked" not in plan, "what is no question any more is kept and does no harm"
-    assert "To do by hand for 0.0.3:\n- Say in `docs/roadmap.md` what you plan." not in plan, (
-        "that log has no such entry"
-    )
     planned = {line[2:] for line in plan.splitlines() if line[:2] in ("+ ", "~ ", "- ")} - {"new  ~ changed  - removed"}
     assert planned == set(git("diff", "--cached", "--no-renames", "--name-only", cwd=project).splitlines())
 

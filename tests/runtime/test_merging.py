@@ -103,6 +103,19 @@ def test_the_same_lines(case: Make) -> None:
     assert one.read("a") == TEXT.replace("line 9", "ours")
 
 
+def test_conflicts_that_are_left_are_found(case: Make) -> None:
+    one = case({"a": TEXT, "b": "x\n"}, {"a": TEXT + "ours\n", "b": "y\n"}, {"a": TEXT + "theirs\n"})
+    assert merging.unresolved(one.root) == []
+    one.apply()
+    assert merging.unresolved(one.root) == ["a", "b"]
+    commit(one.root)
+    write(one.root, {"docs/c.md.rej": "@@\n", ".gitignore": "*.rej\n"})
+    assert merging.unresolved(one.root) == ["a", "docs/c.md.rej"]
+    write(one.root, {"a": "both\n"})
+    (one.root / "docs/c.md.rej").unlink()
+    assert merging.unresolved(one.root) == []
+
+
 def test_what_the_team_deleted_stays_deleted(case: Make) -> None:
     one = case({"a": TEXT, "b": "x\n"}, {}, {"a": TEXT.replace("line 9", "theirs"), "b": "x\n"})
     assert one.apply() == {"a": GONE}

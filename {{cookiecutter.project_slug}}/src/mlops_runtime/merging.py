@@ -226,6 +226,14 @@ def refuse_uncommitted(root: Path) -> None:
         raise Problem(f"There are uncommitted changes ({names}): commit or `git stash` them first.")
 
 
+def unresolved(root: Path) -> list[str]:
+    """Files with conflicts that an update has left: unmerged, with its marks, or what cruft could not apply."""
+    unmerged = (text.partition("\t")[2] for text in line(root, "ls-files", "-u", "-z").split("\0"))
+    marked = line(root, "grep", "-l", "-z", "-E", f"^(<{{7}} {OURS}|>{{7}} template-[^ ]+)$").split("\0")
+    rejected = line(root, "ls-files", "-z", "--others", "--cached", "--", "*.rej").split("\0")
+    return sorted({*unmerged, *marked, *rejected} - {""})
+
+
 def _journal(root: Path) -> Path:
     """The file that says, while it is there, that an update is being written."""
     return Path(root, line(root, "rev-parse", "--git-path", "mlops-update.json"))
