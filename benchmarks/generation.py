@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,12 +30,18 @@ LAYERS = [
     "scenarios/classical",
     "scenarios/classical/tabular",
     "scenarios/classical/tabular/classification",
+    "ci",
     "ci/github-actions",
+    "iac/bicep",
+    "deployments",
+    "deployments/live",
+    "deployments/live/online",
     "licenses/Proprietary",
     "composed",
 ]
+VERSION = tomllib.loads((TEMPLATE / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 # The hook makes them: the record for updates, and a file computed from config and dependencies.
-MADE_BY_HOOK = {".cruft.json", "mlops/azureml/environments/conda.yml"}
+MADE_BY_HOOK = {".cruft.json", *(f"mlops/azureml/environments/{one}conda.yml" for one in ("", "serve-", "spark-"))}
 
 
 def flatten(target: Path) -> Path:
@@ -44,11 +51,11 @@ def flatten(target: Path) -> Path:
         if source.is_dir():
             ignored = shutil.ignore_patterns("__pycache__", ".*_cache")
             shutil.copytree(source, target / SLUG, dirs_exist_ok=True, ignore=ignored)
-    for path in (TEMPLATE / "composed" / SLUG).rglob("*"):
-        if path.is_file():
-            copy = target / SLUG / path.relative_to(TEMPLATE / "composed" / SLUG)
-            text = re.sub(r"\{\{ fragments\['(.+?)'\] \}\}", fragment, path.read_text(encoding="utf-8"))
-            copy.write_text(text, encoding="utf-8", newline="\n")
+    for path in (target / SLUG).rglob("*"):
+        content = path.read_bytes() if path.is_file() else b""
+        if b"{{ fragments" in content or b"{{ template_version" in content:
+            text = re.sub(r"\{\{ fragments\['(.+?)'\] \}\}", fragment, content.decode())
+            path.write_text(text.replace("{{ template_version }}", VERSION), encoding="utf-8", newline="\n")
     shutil.copy2(TEMPLATE / "cookiecutter.json", target)
     return target
 
