@@ -1,4 +1,4 @@
-"""Azure Monitor: autoscale settings, stored when they are complete and name a deployment that exists; what it has seen."""
+"""Azure Monitor: autoscale settings, kept when complete and for a deployment that exists; and what it has seen."""
 
 import re
 from typing import TYPE_CHECKING, Any

@@ -166,6 +166,17 @@ def test_what_azure_monitor_sees(world: World) -> None:
     assert any("120 % of the month's budget is forecast" in one["title"] for one in found.values())
 
 
+def test_one_workspace_is_looked_at_once(world: World) -> None:
+    monitor = world.cloud.monitor
+    monitor.alerts[world.workspace.group] = [alert("alert-taxifares-prod-latency")]
+    config = world.root / "config/shared.yml"
+    text = config.read_text(encoding="utf-8")
+    assert "workspaces: separate" in text
+    config.write_text(text.replace("workspaces: separate", "workspaces: one"), encoding="utf-8")
+    assert keys(world, "dev") == []
+    assert keys(world, "prod") == ["prod-infrastructure-alert-taxifares-prod-latency"]
+
+
 def test_what_production_needs(world: World) -> None:
     """classical: drift starts training, whose result waits for its trial in staging."""
     candidate(world, "9", "prod")
