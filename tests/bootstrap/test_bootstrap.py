@@ -20,10 +20,11 @@ from . import fake
 from .conftest import INDEX, World, on_path
 
 ENVIRONMENTS = ("shared", "dev", "staging", "prod")
-IDENTITIES = (*ENVIRONMENTS, "plan")
+IDENTITIES = (*ENVIRONMENTS, "plan", "monitor")
 RECORD = "infrastructure/bootstrap.json"
 PERSONAS = 9  # with a group in rbac.yml
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+BLOB_READER = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -80,7 +81,7 @@ def test_who_approves(world: World) -> None:
     people, environments = world.state["people"], world.state["environments"]
     wanted = {"staging": "tess", "prod-project-lead": "acme/leads", "prod": "olaf"}
     wanted |= {"shared-project-lead": "acme/leads", "shared": "olaf"}
-    assert environments.keys() == {*wanted, "dev", "plan"}
+    assert environments.keys() == {*wanted, "dev", "plan", "monitor"}
     plan = environments.pop("plan")
     assert (plan["reviewers"], plan["branches"], plan["deployment_branch_policy"]) == ([], [], None)
     for name, environment in environments.items():
@@ -330,10 +331,11 @@ def test_without_approvals_there_is_no_production(world: World, plan: str) -> No
     assert code == 1
     assert "cannot ask for approval: that needs GitHub Enterprise or a public repository" in printed
     assert "approvals.unprotected" in printed
-    names = [f"taxi-fares-{name}-pipelines" for name in ("dev", "plan")]
+    names = [f"taxi-fares-{name}-pipelines" for name in ("dev", "plan", "monitor")]
     assert [app["displayName"] for app in world.state["apps"].values()] == names
-    assert world.state["environments"].keys() == {"dev", "plan"}
-    given = [one for one in world.state["assignments"].values() if not one["roleDefinitionId"].endswith(READER)]
+    assert world.state["environments"].keys() == {"dev", "plan", "monitor"}
+    reading = (READER, BLOB_READER)
+    given = [one for one in world.state["assignments"].values() if not one["roleDefinitionId"].endswith(reading)]
     scopes = {one["scope"].rpartition("/")[2] for one in given}
     assert not {"rg-taxi-fares-prod", "rg-taxi-fares-staging"} & scopes
     world.set(**{"shared.approvals.unprotected": "CTO, 2030-01-15: one person works on it"})
@@ -614,18 +616,29 @@ def test_pipelines_have_rights_on_their_own_environment_only(world: World) -> No
         assert [one["scope"].rpartition("/")[2] for one in contributor] == [f"rg-taxi-fares-{name}"]
 
 
-def planner(world: World) -> str:
-    """The principal of who plans."""
+def principal(world: World, name: str) -> str:
+    """The principal of an identity."""
     apps = {app["appId"]: app["displayName"] for app in world.state["apps"].values()}
     principals = world.state["principals"]
-    return next(key for key, one in principals.items() if apps[one["appId"]] == "taxi-fares-plan-pipelines")
+    return next(key for key, one in principals.items() if apps[one["appId"]] == f"taxi-fares-{name}-pipelines")
+
+
+def test_who_looks_at_what_has_happened_changes_nothing(world: World) -> None:
+    """Nobody approves that, so that it is for the main branch and reads; what is shared, the lake, is not read."""
+    world.make()
+    given = [one for one in world.state["assignments"].values() if one["principalId"] == principal(world, "monitor")]
+    assert {one["roleDefinitionId"].rpartition("/")[2] for one in given} == {READER, BLOB_READER}
+    scopes = {one["scope"].rpartition("-")[2] for one in given if one["roleDefinitionId"].endswith(BLOB_READER)}
+    assert scopes == {"dev", "staging", "prod"}
+    environment = world.state["environments"]["monitor"]
+    assert (environment["reviewers"], environment["branches"]) == ([], ["main"])
 
 
 def test_who_plans_reads_and_changes_nothing(of_each_tool: World) -> None:
     """Reader on every group, one custom role, with Terraform its state: no role with a write, none on data."""
     world = of_each_tool
     world.make()
-    given = [one for one in world.state["assignments"].values() if one["principalId"] == planner(world)]
+    given = [one for one in world.state["assignments"].values() if one["principalId"] == principal(world, "plan")]
     readers = {one["scope"].rpartition("/")[2] for one in given if one["roleDefinitionId"].endswith(READER)}
     assert readers == {f"rg-taxi-fares-{name}" for name in ENVIRONMENTS}
     others = [
@@ -635,10 +648,10 @@ def test_who_plans_reads_and_changes_nothing(of_each_tool: World) -> None:
     assert [one["roleDefinitionId"].rpartition("/")[2] for one in others] == [custom["name"]]
     allowed = re.compile(r"(/read|/whatIf/action|/validate/action)$")
     assert all(allowed.search(action) for action in custom["Actions"])
-    (credential,) = world.state["credentials"][world.state["principals"][planner(world)]["appId"]]
+    (credential,) = world.state["credentials"][world.state["principals"][principal(world, "plan")]["appId"]]
     assert credential["subject"] == "repo:acme/taxi-fares:environment:plan"
     client = world.state["environments"]["plan"]["variables"]["AZURE_CLIENT_ID"]
-    assert client == world.state["principals"][planner(world)]["appId"]
+    assert client == world.state["principals"][principal(world, "plan")]["appId"]
 
 
 def test_pipelines_read_what_is_shared_and_use_its_identities(of_each_tool: World) -> None:
@@ -780,6 +793,7 @@ def test_one_workspace_for_all(world: World) -> None:
         "taxi-fares-shared-pipelines",
         "taxi-fares-prod-pipelines",
         "taxi-fares-plan-pipelines",
+        "taxi-fares-monitor-pipelines",
     }
     assert "dev" not in world.state["environments"]
     assert filled(world) == []
@@ -803,7 +817,7 @@ def test_terraform_has_a_place_for_its_state(world: World, plug_ins: Callable[[s
     for container in world.state["containers"]:
         own = read(world, container.rpartition("/")[2])["infrastructure"]["groups"]["cicd_processes"]
         given = [one for one in world.state["assignments"].values() if one["scope"] == container]
-        assert [one["principalId"] for one in given] == [own, planner(world)]
+        assert [one["principalId"] for one in given] == [own, principal(world, "plan")]
         assert given[1]["roleDefinitionId"].endswith("2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"), (
             "who plans reads the state"
         )

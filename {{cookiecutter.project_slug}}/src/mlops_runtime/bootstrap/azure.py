@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mlops_runtime import infrastructure
-from mlops_runtime.bootstrap.context import PLAN, SHARED, Context
+from mlops_runtime.bootstrap.context import READERS, SHARED, Context
 from mlops_runtime.bootstrap.steps import STALE, Facts, Later, Refused, Step
 from mlops_runtime.bootstrap.tools import Body, Denied, Missing, az, found
 from mlops_runtime.errors import Problem
@@ -152,7 +152,7 @@ def identities(context: Context, ci: Any) -> list[Step]:
     for name in context.identities:
         gates = tuple(step.name for step in ci.gates(name))
         steps += [_app(context, name, gates), _principal(context, name), _federation(context, name, ci)]
-        if name == PLAN:
+        if name in READERS:
             continue  # infrastructure/ gives it nothing
         key = ("infrastructure", "groups", CICD)
         principal = f"principal/{name}"
@@ -164,7 +164,7 @@ def identities(context: Context, ci: Any) -> list[Step]:
 def _app(context: Context, environment: str, gates: tuple[str, ...]) -> Step:
     name = f"{context.project}-{environment}-pipelines"
     step = f"app/{environment}"
-    known = environment == PLAN or context.record.knows(step)
+    known = environment in READERS or context.record.knows(step)
     given = "" if known else context.estate(environment).groups.cicd_processes  # type: ignore[attr-defined]
 
     def find() -> Facts | None:
@@ -259,6 +259,7 @@ def _at(context: Context, identity: str, line: dict[str, Any]) -> Iterator[dict[
     if identity not in line["in"]:
         return
     places = {"groups": context.environments, "source": [SOURCES[identity]] if identity in SOURCES else []}
+    places["workspaces"] = [name for name in context.environments if name != SHARED]
     for place in places.get(line["at"], [""]):
         if not place:
             yield line
@@ -268,7 +269,7 @@ def _at(context: Context, identity: str, line: dict[str, Any]) -> Iterator[dict[
 
 def _subscriptions(context: Context, identity: str) -> list[str]:
     """The subscriptions that an identity has to do with."""
-    places = context.environments if identity == PLAN else [identity]
+    places = context.environments if identity in READERS else [identity]
     return list(dict.fromkeys(map(context.subscription, places)))
 
 
