@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from mlops_runtime import config
 from mlops_runtime.errors import Problem, Refusal
 
 NAME = "GitLab"
@@ -25,10 +24,7 @@ SECONDS = 30  # that GitLab may take to answer
 
 
 def approvals(environment: str) -> tuple[list[str], str]:
-    """Who approved the deployment that this job is, and where that can be read.
-
-    Where environments cannot ask for approval and config says who decided to go on: who started the job.
-    """
+    """Who approved the deployment that this job is, and where that can be read."""
     job, project = _variable("CI_JOB_ID"), _variable("CI_PROJECT_URL")
     name = os.environ.get("CI_ENVIRONMENT_NAME") or environment  # one workspace: staging is in that of prod
     for one in _deployments(environment=name, order_by="id", sort="desc", per_page="50"):
@@ -40,8 +36,6 @@ def approvals(environment: str) -> tuple[list[str], str]:
     rules = (full.get("approval_summary") or {}).get("rules") or []
     given = [*(full.get("approvals") or []), *(one for rule in rules for one in rule.get("deployment_approvals") or [])]
     people = [one["user"]["username"] for one in given if one["status"] == "approved"]
-    if not people and config.load("prod").approvals.unprotected:
-        people = [_variable("GITLAB_USER_LOGIN")]
     return list(dict.fromkeys(people)), f"{project}/-/environments/{one['environment']['id']}/deployments/{one['iid']}"
 
 
