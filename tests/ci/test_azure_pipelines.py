@@ -112,7 +112,7 @@ def test_microsofts_language_service_finds_nothing(
     ("old", "new", "said"),
     [
         ("timeoutInMinutes", "timeoutMinutes", "Unexpected property timeoutMinutes"),
-        ("inlineScript", "inlineScripts", "inlineScripts"),
+        ("displayName", "displayNames", "displayNames"),
         ("runOnce", "runTwice", "runTwice"),
     ],
 )

@@ -85,7 +85,10 @@ class Host:
     @cached_property
     def place(self) -> Place:
         """Organization, project and repository, as git's `origin` names them."""
-        code, out, _ = tools.execute(["git", "remote", "get-url", "origin"], None)
+        try:
+            code, out, _ = tools.execute(["git", "remote", "get-url", "origin"], None)
+        except OSError:
+            raise Problem("git is not installed: install it (https://git-scm.com).") from None
         for pattern in REMOTES if code == 0 else ():
             match = re.fullmatch(pattern, out.strip())
             if match:
