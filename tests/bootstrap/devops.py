@@ -40,7 +40,7 @@ def answer(method: str, url: str, given: Any, state: State) -> Any:
         if verb != method.upper() or at is None or facts["host"] != parts.netloc:
             continue
         version = query.pop("api-version", "")
-        if not (version == facts["version"] or version.startswith(f"{facts['version']}.")):
+        if version != facts["version"]:
             raise Failure(f"Bad Request(api-version {version!r} of {route}: {facts['version']})")
         if unknown := set(query) - set(facts["query"]):
             raise Failure(f"Bad Request({route} has no {sorted(unknown)})")
@@ -268,7 +268,8 @@ def set_roles(state: State, at: Any, query: Any, given: Any) -> Any:
             del state["roles"][one["identityDescriptor"]]
 
 
-O, P = "/{organization}", "/{organization}/{project}"
+O = "/{organization}"  # noqa: E741
+P = f"{O}/{{project}}"
 HANDLERS: dict[str, Any] = {
     f"GET {O}/_apis/projects/{{projectId}}": lambda *_: {"id": PROJECT_ID, "name": PROJECT},
     f"GET {P}/_apis/git/repositories/{{repositoryId}}": repository,

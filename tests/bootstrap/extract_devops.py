@@ -2,8 +2,8 @@
 
     python extract_devops.py CLONE  # of https://github.com/MicrosoftDocs/vsts-rest-api-specs
 
-Which routes: those in devops.json. `more` are keys of bodies that only the examples beside the specification have, because
-the body is of a derived type that it does not list.
+Which routes: those in devops.json. `more` are keys of bodies that only the examples beside the specification have: the
+body is of a derived type that it does not list.
 """
 
 import json
@@ -38,7 +38,9 @@ def main() -> None:
         required = [{one["name"] for one in query if one.get("required")} for query in queries]
         body = [one["schema"] for each in found for one in each["parameters"] if one.get("in") == "body"]
         facts["host"] = specification["host"]
-        facts["version"] = specification["info"]["version"]
+        (reference,) = [one["$ref"] for one in found[0]["parameters"] if "/api-Version" in one.get("$ref", "")]
+        words = specification["parameters"][reference.rpartition("/")[2]]["description"]
+        facts["version"] = words.split("'")[1]
         facts["query"] = sorted(set().union(*names))
         facts["required"] = sorted(set.intersection(*required) - {"api-version"})
         facts["body"] = properties(specification, body[0]) if body else []

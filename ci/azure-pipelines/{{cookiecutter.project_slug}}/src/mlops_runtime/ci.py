@@ -25,7 +25,7 @@ SERVERS = {
     "feeds": "https://feeds.dev.azure.com",
 }
 PREVIEW = {"pipelines/checks": "7.1-preview.1", "pipelines/environments": "7.2-preview.1", "graph": "7.1-preview.1"}
-PREVIEW |= {"pipelines/pipelinepermissions": "7.1-preview.1", "packaging": "7.1-preview.1"}
+PREVIEW |= {"pipelines/pipelinepermissions": "7.1-preview.1"}
 REMOTES = (
     r"https://(?:[^@/]+@)?dev\.azure\.com/(?P<organization>[^/]+)/(?P<project>[^/]+)/_git/(?P<repository>[^/]+)",
     r"git@ssh\.dev\.azure\.com:v3/(?P<organization>[^/]+)/(?P<project>[^/]+)/(?P<repository>[^/]+)",
