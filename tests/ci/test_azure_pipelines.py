@@ -84,10 +84,12 @@ def language_service(shared: Path) -> Callable[..., dict[str, list[str]]]:
 
 
 def schema() -> Any:
-    """The schema of Microsoft's editor extension, with what Microsoft documents and it lacks: `target` of a task."""
+    """The schema of Microsoft's editor extension, with what is published and it lacks: `target` of a task, UseNode."""
     vendored = Path(check_jsonschema.__file__).parent / "builtin_schemas" / "vendor" / "azure-pipelines.json"
     found = json.loads(vendored.read_text(encoding="utf-8"))
     found["definitions"]["task"]["properties"]["target"] = {"$ref": "#/definitions/stepTarget"}
+    inputs = {"properties": {name: {"type": "string"} for name in FACTS["UseNode@1"]}}
+    found["definitions"]["task"]["anyOf"].append({"properties": {"task": {"pattern": "^UseNode@1$"}, "inputs": inputs}})
     return found
 
 

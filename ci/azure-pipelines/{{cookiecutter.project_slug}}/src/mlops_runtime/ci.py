@@ -7,7 +7,7 @@ approvals on it, and does so from the default branch only.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
@@ -550,23 +550,22 @@ class Host:
 
     def _principals(self, persona: str) -> list[tuple[str, str, tuple[str, ...], Callable[[], str]]]:
         """Who stands for a persona in Entra: a name, the kind of object, the steps it needs, and its id."""
-        known, kind = self.context.known, self.context.rbac["personas"][persona]["principal"]
+        kind = self.context.rbac["personas"][persona]["principal"]
         if kind == "group":
             step = f"group/{persona}"
-            return [(persona, "groups", (step,), lambda: str(known[step]["id"]))]
+            return [(persona, "groups", (step,), partial(self._id, step))]
         if kind == "managed":
             return [(persona, "serviceprincipals", (), lambda: self._managed_identity(persona))]
         if not self.context.shared.azure_devops.pipelines_administer:
             return []
+        steps = {one: f"principal/{one}" for one in self.context.environments}
         return [
-            (
-                f"{persona}-{one}",
-                "serviceprincipals",
-                (f"principal/{one}",),
-                lambda one=one: str(known[f"principal/{one}"]["id"]),
-            )
-            for one in self.context.environments
+            (f"{persona}-{one}", "serviceprincipals", (step,), partial(self._id, step)) for one, step in steps.items()
         ]
+
+    def _id(self, step: str) -> str:
+        """The id of what a step found or made."""
+        return str(self.context.known[step]["id"])
 
     def _managed_identity(self, persona: str) -> str:
         """The id of the managed identity that looks at dev."""
