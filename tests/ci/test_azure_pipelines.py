@@ -88,8 +88,10 @@ def schema() -> Any:
     vendored = Path(check_jsonschema.__file__).parent / "builtin_schemas" / "vendor" / "azure-pipelines.json"
     found = json.loads(vendored.read_text(encoding="utf-8"))
     found["definitions"]["task"]["properties"]["target"] = {"$ref": "#/definitions/stepTarget"}
-    inputs = {"properties": {name: {"type": "string"} for name in FACTS["UseNode@1"]}}
-    found["definitions"]["task"]["anyOf"].append({"properties": {"task": {"pattern": "^UseNode@1$"}, "inputs": inputs}})
+    known = found["definitions"]["task"]["anyOf"]
+    another = next(one for one in known if one["properties"]["task"].get("pattern") == "^UsePythonVersion@0$")
+    text = json.dumps(another).replace("UsePythonVersion@0", "UseNode@1").replace("versionSpec", "version")
+    known.append(json.loads(text))
     return found
 
 

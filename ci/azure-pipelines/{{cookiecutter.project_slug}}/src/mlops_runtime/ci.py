@@ -130,7 +130,7 @@ class Host:
         return str(known["subject"]) if known else f"the service connection {_connection(environment)}"
 
     def trusted(self, environment: str) -> list[str]:
-        """The connections that stand for an identity: with one workspace production's are also those of dev and staging."""
+        """The connections that stand for an identity: with one workspace those of dev and staging are production's."""
         if environment == PLAN and MONITOR not in self.context.identities:
             return [PLAN, MONITOR]
         return ["prod", "dev", "staging"] if self.context.single and environment == "prod" else [environment]
@@ -255,7 +255,7 @@ class Host:
                 "minRequiredApprovers": len(self.context.reviewers(environment)),
                 "requesterCannotBeApprover": True,
                 "executionOrder": "anyOrder",
-                "instructions": f"docs/azure-pipelines.md says what to look at before {name} may be changed.",
+                "instructions": f"Look at what this run has kept: the plan for {name}, or the verdict of the trial.",
                 "blockedApprovers": [],
             }
 
