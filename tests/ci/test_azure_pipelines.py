@@ -106,7 +106,9 @@ def test_microsofts_language_service_finds_nothing(
         lines = (next(folder.rglob(file))).read_text(encoding="utf-8").splitlines()
         assert [one for one in faults if "${{" not in lines[int(one.split(":")[0]) - 1]] == [], file
     for name in NAMES:
-        (tmp_path / f"{name}.yml").write_text(yaml.safe_dump(pipeline(project, name)), encoding="utf-8")
+        (tmp_path / f"{name}.yml").write_text(
+            yaml.safe_dump(pipeline(project, name), sort_keys=False), encoding="utf-8"
+        )
     for file, faults in language_service(*tmp_path.glob("*.yml")).items():
         assert faults == [], file
 
@@ -124,7 +126,7 @@ def test_the_language_service_finds_planted_faults(
     project: Path, language_service: Callable[..., dict[str, list[str]]], tmp_path: Path, old: str, new: str, said: str
 ) -> None:
     file = tmp_path / "train.yml"
-    file.write_text(yaml.safe_dump(pipeline(project, "train")).replace(old, new), encoding="utf-8")
+    file.write_text(yaml.safe_dump(pipeline(project, "train"), sort_keys=False).replace(old, new), encoding="utf-8")
     assert any(said in one for one in language_service(file)["train.yml"])
 
 
