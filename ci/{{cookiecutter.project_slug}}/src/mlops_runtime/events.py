@@ -25,7 +25,9 @@ RECENT = 50  # jobs that are looked at
 def find(settings: Config) -> list[Event]:
     """All events of an environment."""
     client = cloud.workspace(settings)
-    found = [*_alerts(settings), *_budget(settings), *_usage(settings)]
+    # A single workspace's estate is that of prod.
+    own = settings.environment == "prod" or settings.infrastructure.workspaces == "separate"
+    found = [*_alerts(settings), *_budget(settings), *_usage(settings)] if own else []
     if settings.environment == "dev":
         found += [*_candidate(settings, client), *_failed(settings, _trainings(settings, client), client)]
     if settings.environment == "staging":

@@ -92,12 +92,10 @@ def _packages(root: Path) -> Iterator[Finding]:
 
 def _image(settings: "Config") -> str:
     """The image of what would be deployed, as Azure ML has built it for the registry or the workspace."""
-    from mlops_runtime.cloud.assets import Assets
-
     own: Any = settings.deployment
     shared = settings.environment != "dev" and own.assets == "registry"
     name = settings.registry.name if shared else ""
-    reference = Assets(None, name).environment(settings.root / release.IMAGE)
+    reference = _reference(settings.root, name)
     where: Any = settings.registry if shared else settings.azure
     service = f"{STUDIO}/{where.location}/environment/v1.0"
     helps = "Azure ML builds it at the trial in staging; `mlops stage` comes first."
@@ -114,6 +112,13 @@ def _image(settings: "Config") -> str:
         raise Problem(f"{told['what']} is not built. {helps}")
     image, address = said["dockerImage"]["name"], said["dockerImage"]["registry"]["address"]
     return str(image if image.startswith(f"{address}/") else f"{address}/{image}")
+
+
+def _reference(root: Path, registry: str) -> str:
+    """The environment of deployments, as the registry or, without its name, the workspace has it."""
+    from mlops_runtime.cloud.assets import Assets
+
+    return Assets(None, registry).environment(root / release.IMAGE)
 
 
 def _in_image(root: Path, image: str) -> Iterator[Finding]:

@@ -11,8 +11,10 @@ from mlops_runtime.estate import Place, Plan
 ARM = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
 SIGNS = {"Create": "+", "Modify": "~", "Deploy": "~", "Delete": "-"}
 LONGEST = 300  # characters of a value
-KEEPS = ("--action-on-unmanage", "detachAll", "--deny-settings-mode", "denyDelete")
-KEEPS += ("--deny-settings-excluded-actions", "Microsoft.ContainerRegistry/registries/artifacts/delete")
+KEEPS = (
+    *("--action-on-unmanage", "detachAll", "--deny-settings-mode", "denyDelete"),
+    *("--deny-settings-excluded-actions", "Microsoft.ContainerRegistry/registries/artifacts/delete"),
+)
 REPLACES = ("--action-on-unmanage", "deleteResources", "--deny-settings-mode", "none")
 
 

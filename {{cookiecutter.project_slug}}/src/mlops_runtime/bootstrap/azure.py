@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mlops_runtime import infrastructure
-from mlops_runtime.bootstrap.context import PLAN, SHARED, Context
+from mlops_runtime.bootstrap.context import READERS, SHARED, Context
 from mlops_runtime.bootstrap.steps import STALE, Facts, Later, Refused, Step
 from mlops_runtime.bootstrap.tools import Body, Denied, Missing, az, found
 from mlops_runtime.errors import Problem
@@ -159,7 +159,7 @@ def identities(context: Context, ci: Any) -> list[Step]:
         steps += [_app(context, name, gates), _principal(context, name), *connections]
         for trusted in ci.trusted(name) if hasattr(ci, "trusted") else [name]:
             steps.append(_federation(context, name, ci, trusted, tuple(step.name for step in connections)))
-        if name == PLAN:
+        if name in READERS:
             continue  # infrastructure/ gives it nothing
         key = ("infrastructure", "groups", CICD)
         principal = f"principal/{name}"
@@ -171,7 +171,7 @@ def identities(context: Context, ci: Any) -> list[Step]:
 def _app(context: Context, environment: str, gates: tuple[str, ...]) -> Step:
     name = f"{context.project}-{environment}-pipelines"
     step = f"app/{environment}"
-    known = environment == PLAN or context.record.knows(step)
+    known = environment in READERS or context.record.knows(step)
     given = "" if known else context.estate(environment).groups.cicd_processes  # type: ignore[attr-defined]
 
     def find() -> Facts | None:
@@ -266,6 +266,7 @@ def _at(context: Context, identity: str, line: dict[str, Any]) -> Iterator[dict[
     if identity not in line["in"]:
         return
     places = {"groups": context.environments, "source": [SOURCES[identity]] if identity in SOURCES else []}
+    places["workspaces"] = [name for name in context.environments if name != SHARED]
     for place in places.get(line["at"], [""]):
         if not place:
             yield line
@@ -275,7 +276,7 @@ def _at(context: Context, identity: str, line: dict[str, Any]) -> Iterator[dict[
 
 def _subscriptions(context: Context, identity: str) -> list[str]:
     """The subscriptions that an identity has to do with."""
-    places = context.environments if identity == PLAN else [identity]
+    places = context.environments if identity in READERS else [identity]
     return list(dict.fromkeys(map(context.subscription, places)))
 
 

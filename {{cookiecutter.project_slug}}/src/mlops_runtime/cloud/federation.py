@@ -1,4 +1,4 @@
-"""Sign-in of pipelines without a secret, for as long as they wait: the CI system vouches for the job again and again."""
+"""Sign-in of pipelines without a secret, for as long as they wait: the CI system vouches for the job each time."""
 
 import json
 import os

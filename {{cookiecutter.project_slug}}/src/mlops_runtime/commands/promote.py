@@ -29,9 +29,11 @@ def run(args: argparse.Namespace) -> int:
         return 0
     people, approval, waived = args.approved_by, args.approval, ""
     if args.approved_by_pipeline:
-        from mlops_runtime import config, happened
+        import importlib
 
-        people, approval = happened.host().approvals(args.env)
+        from mlops_runtime import config
+
+        people, approval = importlib.import_module("mlops_runtime.happened").host().approvals(args.env)
         waived = "" if people else config.load(args.env).approvals.unprotected
     print(promotion.promote(args.env, args.version, people, approval, waived))
     return 0

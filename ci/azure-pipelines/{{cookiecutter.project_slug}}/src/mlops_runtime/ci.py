@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlencode
 
 from mlops_runtime import infrastructure
 from mlops_runtime.bootstrap import tools
-from mlops_runtime.bootstrap.context import PLAN, SHARED, Context
+from mlops_runtime.bootstrap.context import MONITOR, PLAN, READERS, SHARED, Context
 from mlops_runtime.bootstrap.steps import BEFORE, STALE, Facts, Later, Refused, Step
 from mlops_runtime.bootstrap.tools import Body, az, found
 from mlops_runtime.errors import Problem
@@ -32,8 +32,6 @@ REMOTES = (
     r"https://(?:[^@/]+@)?(?P<organization>[^./]+)\.visualstudio\.com/(?:DefaultCollection/)?(?P<project>[^/]+)"
     r"/_git/(?P<repository>[^/]+)",
 )
-MONITOR = "monitor"  # who only looks at the environments
-READERS = (PLAN, MONITOR)  # nobody approves what they do
 PIPELINES = ("ci", "infrastructure", "train", "release", "monitor", "template-update", "renovate")
 USES = {  # which pipelines may use what belongs to an environment
     PLAN: ("ci", "infrastructure"),
@@ -131,8 +129,6 @@ class Host:
 
     def trusted(self, environment: str) -> list[str]:
         """The connections that stand for an identity: with one workspace those of dev and staging are production's."""
-        if environment == PLAN and MONITOR not in self.context.identities:
-            return [PLAN, MONITOR]
         return ["prod", "dev", "staging"] if self.context.single and environment == "prod" else [environment]
 
     def gates(self, environment: str) -> list[Step]:
