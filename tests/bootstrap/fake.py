@@ -16,6 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent))  # also when it runs as a program
+import devops
+
 REFERENCE = json.loads(Path(__file__).with_name("reference.json").read_text(encoding="utf-8"))
 GLOBAL = {"--output", "-o", "--only-show-errors", "--query", "--debug", "--verbose", "--help", "-h"}
 SWITCHES = {"--only-show-errors", "--yes", "--wait", "--no-pretty-print", "--expose-token"}
@@ -56,6 +59,8 @@ def new_state(**changes: Any) -> dict[str, Any]:
         "people": {"tess": 11, "lea": 12, "olaf": 13, "acme/leads": 21},
         "environments": {},
         "variables": {},
+        "devops": devops.new_state(),
+        "identities": {},
         "calls": [],
         "changes": 0,
         "denied": [],
@@ -72,13 +77,20 @@ def answer(program: str, words: list[str], given: str, state: dict[str, Any]) ->
         said = _az(words, state) if program == "az" else _host(program)(words, given, state)
     except Failure as failure:
         return failure.code, "", failure.message + "\n"
-    return 0, "" if said is None else json.dumps(said), ""
+    return 0, said if program == "git" else "" if said is None else json.dumps(said), ""
+
+
+def _git(words: list[str], _: object, state: dict[str, Any]) -> str:
+    assert words == ["remote", "get-url", "origin"]
+    if not state.get("origin"):
+        raise Failure(2, "error: No such remote 'origin'")
+    return f"{state['origin']}\n"
 
 
 def _host(program: str) -> Any:
     """What stands in for the program of a CI system."""
-    if program == "gh":
-        return _gh
+    if program in ("gh", "git"):
+        return {"gh": _gh, "git": _git}[program]
     from . import glab
 
     return glab.answer
@@ -303,8 +315,25 @@ def _list_skus(state: dict[str, Any], flags: dict[str, Any]) -> Any:
     ]
 
 
+def _devops(state: dict[str, Any], flags: dict[str, Any], url: str) -> Any:
+    """Azure DevOps, to which `az` signs in by the id of its application."""
+    assert flags["--resource"] == "499b84ac-1321-427f-aa17-267ca6975798"
+    body = _read(flags["--body"]) if "--body" in flags else None
+    try:
+        return devops.answer(flags["--method"], url, body, state["devops"])
+    except devops.Failure as failure:
+        raise Failure(1, f"ERROR: {failure}") from None
+
+
 def _rest(state: dict[str, Any], flags: dict[str, Any]) -> Any:
     url = flags["--url"] if "--url" in flags else flags["--url-parameters"]
+    if "--resource" in flags:
+        return _devops(state, flags, url)
+    identity = re.fullmatch(
+        r"https://management\.azure\.com(/subscriptions/.+/userAssignedIdentities/[\w-]+)\?api-version=2023-01-31", url
+    )
+    if identity:
+        return {"properties": {"principalId": _one(state["identities"], identity[1], "Identity")}}
     listed = re.fullmatch(
         r"https://management\.azure\.com/subscriptions/[0-9a-f-]{36}/providers/Microsoft\.MachineLearningServices/"
         r"locations/(\w+)/(vmSizes|usages)\?api-version=2025-06-01(?:&\$skipToken=(\d+))?",

@@ -1,7 +1,7 @@
 """What Azure Pipelines does with the YAML, as far as the generated pipelines use it: expand templates, then run.
 
-`expand` resolves templates and `${{ }}` as the service does before a run. `Run` then goes through stages, jobs and steps:
-it evaluates conditions and `$[ ]`, asks for the approvals on service connections, puts variables into `$( )`, executes
+`expand` resolves templates and `${{ }}` as the service does before a run. `Run` goes through stages, jobs and steps: it
+evaluates conditions and `$[ ]`, asks for the approvals on service connections, puts variables into `$( )`, executes
 every script with bash on recording stand-ins, and obeys the logging commands that these print. What it does not know is
 an error, never ignored.
 """
@@ -410,7 +410,7 @@ class Run:
         )
         self.said += done.stdout + done.stderr
         for line in record.read_text(encoding="utf-8").splitlines() if record.exists() else []:
-            token = bool(environment.get("SYSTEM_ACCESSTOKEN"))
+            token = any(self.predefined["System.AccessToken"] in value for value in environment.values())
             self.calls.append(Call(stage, job, connection, json.loads(line), token))
         for name, options, value in re.findall(
             r"^##vso\[task\.setvariable variable=(\w+)((?:;\w+=\w+)*)\](.*)$", done.stdout, re.MULTILINE

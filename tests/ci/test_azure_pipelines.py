@@ -84,10 +84,14 @@ def language_service(shared: Path) -> Callable[..., dict[str, list[str]]]:
 
 
 def schema() -> Any:
-    """The schema of Microsoft's editor extension, with what Microsoft documents and it lacks: `target` of a task."""
+    """The schema of Microsoft's editor extension, with what is published and it lacks: `target` of a task, UseNode."""
     vendored = Path(check_jsonschema.__file__).parent / "builtin_schemas" / "vendor" / "azure-pipelines.json"
     found = json.loads(vendored.read_text(encoding="utf-8"))
     found["definitions"]["task"]["properties"]["target"] = {"$ref": "#/definitions/stepTarget"}
+    known = found["definitions"]["task"]["anyOf"]
+    another = next(one for one in known if one["properties"]["task"].get("pattern") == "^UsePythonVersion@0$")
+    text = json.dumps(another).replace("UsePythonVersion@0", "UseNode@1").replace("versionSpec", "version")
+    known.append(json.loads(text))
     return found
 
 
@@ -102,7 +106,9 @@ def test_microsofts_language_service_finds_nothing(
         lines = (next(folder.rglob(file))).read_text(encoding="utf-8").splitlines()
         assert [one for one in faults if "${{" not in lines[int(one.split(":")[0]) - 1]] == [], file
     for name in NAMES:
-        (tmp_path / f"{name}.yml").write_text(yaml.safe_dump(pipeline(project, name)), encoding="utf-8")
+        (tmp_path / f"{name}.yml").write_text(
+            yaml.safe_dump(pipeline(project, name), sort_keys=False), encoding="utf-8"
+        )
     for file, faults in language_service(*tmp_path.glob("*.yml")).items():
         assert faults == [], file
 
@@ -112,7 +118,7 @@ def test_microsofts_language_service_finds_nothing(
     ("old", "new", "said"),
     [
         ("timeoutInMinutes", "timeoutMinutes", "Unexpected property timeoutMinutes"),
-        ("inlineScript", "inlineScripts", "inlineScripts"),
+        ("displayName", "displayNames", "displayNames"),
         ("runOnce", "runTwice", "runTwice"),
     ],
 )
@@ -120,7 +126,7 @@ def test_the_language_service_finds_planted_faults(
     project: Path, language_service: Callable[..., dict[str, list[str]]], tmp_path: Path, old: str, new: str, said: str
 ) -> None:
     file = tmp_path / "train.yml"
-    file.write_text(yaml.safe_dump(pipeline(project, "train")).replace(old, new), encoding="utf-8")
+    file.write_text(yaml.safe_dump(pipeline(project, "train"), sort_keys=False).replace(old, new), encoding="utf-8")
     assert any(said in one for one in language_service(file)["train.yml"])
 
 

@@ -7,13 +7,13 @@ approvals on it, and does so from the default branch only.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
 from mlops_runtime import infrastructure
 from mlops_runtime.bootstrap import tools
-from mlops_runtime.bootstrap.context import PLAN, SHARED, Context
+from mlops_runtime.bootstrap.context import MONITOR, PLAN, READERS, SHARED, Context
 from mlops_runtime.bootstrap.steps import BEFORE, STALE, Facts, Later, Refused, Step
 from mlops_runtime.bootstrap.tools import Body, az, found
 from mlops_runtime.errors import Problem
@@ -25,15 +25,13 @@ SERVERS = {
     "feeds": "https://feeds.dev.azure.com",
 }
 PREVIEW = {"pipelines/checks": "7.1-preview.1", "pipelines/environments": "7.2-preview.1", "graph": "7.1-preview.1"}
-PREVIEW |= {"pipelines/pipelinepermissions": "7.1-preview.1", "packaging": "7.1-preview.1"}
+PREVIEW |= {"pipelines/pipelinepermissions": "7.1-preview.1"}
 REMOTES = (
     r"https://(?:[^@/]+@)?dev\.azure\.com/(?P<organization>[^/]+)/(?P<project>[^/]+)/_git/(?P<repository>[^/]+)",
     r"git@ssh\.dev\.azure\.com:v3/(?P<organization>[^/]+)/(?P<project>[^/]+)/(?P<repository>[^/]+)",
     r"https://(?:[^@/]+@)?(?P<organization>[^./]+)\.visualstudio\.com/(?:DefaultCollection/)?(?P<project>[^/]+)"
     r"/_git/(?P<repository>[^/]+)",
 )
-MONITOR = "monitor"  # who only looks at the environments
-READERS = (PLAN, MONITOR)  # nobody approves what they do
 PIPELINES = ("ci", "infrastructure", "train", "release", "monitor", "template-update", "renovate")
 USES = {  # which pipelines may use what belongs to an environment
     PLAN: ("ci", "infrastructure"),
@@ -85,7 +83,10 @@ class Host:
     @cached_property
     def place(self) -> Place:
         """Organization, project and repository, as git's `origin` names them."""
-        code, out, _ = tools.execute(["git", "remote", "get-url", "origin"], None)
+        try:
+            code, out, _ = tools.execute(["git", "remote", "get-url", "origin"], None)
+        except OSError:
+            raise Problem("git is not installed: install it (https://git-scm.com).") from None
         for pattern in REMOTES if code == 0 else ():
             match = re.fullmatch(pattern, out.strip())
             if match:
@@ -127,9 +128,7 @@ class Host:
         return str(known["subject"]) if known else f"the service connection {_connection(environment)}"
 
     def trusted(self, environment: str) -> list[str]:
-        """The connections that stand for an identity: with one workspace production's are also those of dev and staging."""
-        if environment == PLAN and MONITOR not in self.context.identities:
-            return [PLAN, MONITOR]
+        """The connections that stand for an identity: with one workspace those of dev and staging are production's."""
         return ["prod", "dev", "staging"] if self.context.single and environment == "prod" else [environment]
 
     def gates(self, environment: str) -> list[Step]:
@@ -252,7 +251,7 @@ class Host:
                 "minRequiredApprovers": len(self.context.reviewers(environment)),
                 "requesterCannotBeApprover": True,
                 "executionOrder": "anyOrder",
-                "instructions": f"docs/azure-pipelines.md says what to look at before {name} may be changed.",
+                "instructions": f"Look at what this run has kept: the plan for {name}, or the verdict of the trial.",
                 "blockedApprovers": [],
             }
 
@@ -547,23 +546,22 @@ class Host:
 
     def _principals(self, persona: str) -> list[tuple[str, str, tuple[str, ...], Callable[[], str]]]:
         """Who stands for a persona in Entra: a name, the kind of object, the steps it needs, and its id."""
-        known, kind = self.context.known, self.context.rbac["personas"][persona]["principal"]
+        kind = self.context.rbac["personas"][persona]["principal"]
         if kind == "group":
             step = f"group/{persona}"
-            return [(persona, "groups", (step,), lambda: str(known[step]["id"]))]
+            return [(persona, "groups", (step,), partial(self._id, step))]
         if kind == "managed":
             return [(persona, "serviceprincipals", (), lambda: self._managed_identity(persona))]
         if not self.context.shared.azure_devops.pipelines_administer:
             return []
+        steps = {one: f"principal/{one}" for one in self.context.environments}
         return [
-            (
-                f"{persona}-{one}",
-                "serviceprincipals",
-                (f"principal/{one}",),
-                lambda one=one: str(known[f"principal/{one}"]["id"]),
-            )
-            for one in self.context.environments
+            (f"{persona}-{one}", "serviceprincipals", (step,), partial(self._id, step)) for one, step in steps.items()
         ]
+
+    def _id(self, step: str) -> str:
+        """The id of what a step found or made."""
+        return str(self.context.known[step]["id"])
 
     def _managed_identity(self, persona: str) -> str:
         """The id of the managed identity that looks at dev."""
