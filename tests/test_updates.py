@@ -265,11 +265,15 @@ def fresh(history: Path, folder: Path, version: str, project: Path) -> dict[str,
 
 
 def expect_update(project: Path, made_of: Work, wanted: dict[str, bytes]) -> None:
-    """The team's files are theirs, all others those of the new version."""
+    """The team's files are theirs, derived files are what the merged ones say, all others are the new version's."""
     made_of.check(project)
+    stale = "from pathlib import Path; from mlops_runtime import derived; print(derived.stale(Path.cwd()))"
+    command = [sys.executable, "-c", stale]
+    assert subprocess.check_output(command, cwd=project, env=environment(project), text=True) == "[]\n"
     theirs = {*made_of.lines, *made_of.binary, *made_of.deleted, *(MOVED.get(name, name) for name in made_of.lines)}
     theirs |= {*RENAMED.values(), ".cruft.json", ".template.json"}
     found = {path.relative_to(project).as_posix(): path.read_bytes() for path in files(project)}
+    theirs |= {name for name in found if "azuredeploy.parameters" in name}
     for name in (found.keys() | wanted.keys()) - theirs:
         assert found.get(name) == wanted.get(name), f"{name} is not that of the new version"
     assert git("diff", "--name-only", cwd=project) == "", "all of it is staged"
