@@ -17,10 +17,8 @@ import pytest
 
 from .conftest import Environment
 from .tasks import ALL, BY_NAME
-from .test_projects import used
 
 pytestmark = [pytest.mark.full, pytest.mark.label_studio]
-__all__ = ["used"]  # a fixture
 TOKEN = "0123456789abcdef0123456789abcdef01234567"  # of this server only, which nobody else reaches
 PORT = 5899
 LABELLED = [task.name for task in ALL if task.scenario in ("cv", "nlp")]
