@@ -51,6 +51,7 @@ class Merge:
         self.top = Path(line(root, "rev-parse", "--show-toplevel"))
         self.prefix = line(root, "rev-parse", "--show-prefix")
         self.scratch = folder / "merge.git"
+        self.index = folder / "index"
         shape = line(root, "rev-parse", "--show-object-format")
         git(root, "init", "-q", "--bare", "--template=", f"--object-format={shape}", str(self.scratch))
         objects = Path(root, line(root, "rev-parse", "--git-path", "objects")).resolve()
@@ -62,7 +63,7 @@ class Merge:
         self.stages: dict[str, Tree] = {}
         self.result: Tree = {}
         self._merge(old, new)
-        self._derive(new, folder / "derived")
+        self._derive(folder / "derived")
         self._compare()
 
     @property
@@ -78,7 +79,7 @@ class Merge:
         return {path: " ".join(entry.split()[::2]) for entry, _, path in entries}
 
     def _write(self, tree: Mapping[str, str]) -> str:
-        index = {"GIT_INDEX_FILE": str(self.scratch / "tree.index")}
+        index = {"GIT_INDEX_FILE": str(self.index)}
         self._git("read-tree", "--empty", **index)
         given = "".join(f"{entry}\t{path}\0" for path, entry in tree.items())
         self._git("update-index", "-z", "--index-info", given=given, **index)
@@ -129,16 +130,16 @@ class Merge:
                 self.result.pop(path, None)
                 self.changes[path] = Change(GONE, path, "you deleted it; the template has changed it since")
 
-    def _derive(self, new: Path, folder: Path) -> None:
+    def _derive(self, folder: Path) -> None:
         """Derive again what is derived, from the merged files with the merged code: such lines need no merge.
 
         But a file that is not what the project's own files say has a person's work in it, and is merged like any other.
         """
-        names = [path.relative_to(new).as_posix() for path in new.rglob("*") if path.is_file()]
-        for name in names:
-            if entry := self.result.get(self.prefix + name):
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                (folder / name).write_bytes(self._content(entry).encode("utf-8", "surrogateescape"))
+        own = {path.removeprefix(self.prefix): entry for path, entry in self.result.items()}
+        self._write({name: entry for name, entry in own.items() if name.startswith(derived.SOURCES)})
+        folder.mkdir()
+        here = {"GIT_DIR": str(self.scratch), "GIT_WORK_TREE": str(folder), "GIT_INDEX_FILE": str(self.index)}
+        self._git("-c", "core.autocrlf=false", "checkout-index", "-a", **here)
         python = {"PYTHONPATH": str(folder / "src"), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
         done = subprocess.run(
             [sys.executable, "-c", DERIVE],
