@@ -28,7 +28,7 @@ def chosen_layers() -> list[Path]:
     """The layer folders in the order in which they apply; a nested layer comes after those that contain it."""
     return [
         *nested(TEMPLATE / "scenarios" / ANSWERS["scenario"], ANSWERS["task"]),
-        TEMPLATE / "ci" / ANSWERS["ci_system"],
+        *nested(TEMPLATE / "ci", ANSWERS["ci_system"]),
         TEMPLATE / "iac" / ANSWERS["iac_tool"],
         *nested(TEMPLATE / "deployments", ANSWERS["deployment"]),
         TEMPLATE / "licenses" / ANSWERS["license"],

@@ -26,7 +26,7 @@ Bake = Callable[..., Path]
 
 # The machinery is imported from a copy: a __pycache__ beside the original would be generated into every project.
 machinery = tempfile.TemporaryDirectory(prefix="machinery-")
-for layer in ("", "deployments", "deployments/live", "deployments/batch"):
+for layer in ("", "ci", "deployments", "deployments/live", "deployments/batch"):
     shutil.copytree(
         TEMPLATE / layer / SLUG_FOLDER / "src" / "mlops_runtime",
         Path(machinery.name, "mlops_runtime"),

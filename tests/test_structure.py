@@ -54,7 +54,7 @@ EVERYWHERE = [
     *(f"mlops/azureml/monitor/{name}.yml" for name in ("pipeline", "schedule", "watch")),
     *(f"infrastructure/{name}.yml" for name in ("alerts", "costs", "names", "pipelines", "policies", "rbac", "roles")),
     *(f"infrastructure/queries/{name}.kql" for name in QUERIES),
-    *("infrastructure/README.md", "infrastructure/main.bicep"),
+    *("infrastructure/README.md", "infrastructure/checkov.yml", "infrastructure/main.bicep"),
     *(f"infrastructure/modules/{name}.bicep" for name in MODULES),
 ]
 SPARK = {

@@ -97,6 +97,8 @@ class Cloud:
         self.storage = Storage()
         self.arm = Arm(self.storage, [*self.scopes, self.registry], seconds)
         self.autoscale = insights.Autoscale(self.arm)
+        self.monitor = insights.Monitor()
+        self.images: dict[str, Json] = {}  # what Azure ML Studio says of the image of an environment, by its reference
         self.jobs = jobs.Jobs(self.arm)
         self.server = Server(folder)
         self.arm.direct_address = f"http://127.0.0.1:{self.server.port}"
@@ -109,6 +111,8 @@ class Cloud:
         self.server.serve(re.escape("login.microsoftonline.com"), self.sign_in)
         schemas = r"azuremlschemas(prod)?\.azureedge\.net"  # without an answer the SDK asks again for seconds
         self.server.serve(schemas, lambda *_: Answer({}))
+        self.server.serve(re.escape("api.loganalytics.azure.com"), self.monitor.logs)
+        self.server.serve(re.escape("ml.azure.com"), self.studio)
         self.server.serve(r"[a-z0-9]{3,24}\.blob\.core\.windows\.net", self.blobs)
         self.server.serve(rf"(\w+|{REGION})\.api\.azureml\.ms|{re.escape(REGISTRY_PLANE)}", self.data_plane)
         self.server.serve(rf"[\w-]+{inference}|127\.0\.0\.1|localhost", self.scoring)
@@ -172,7 +176,23 @@ class Cloud:
         if request.path == "/metadata/endpoints":
             return Answer([CLOUD])
         demand_token(request, AUDIENCES[MANAGEMENT])
+        if self.monitor.knows(request.path):
+            return self.monitor.manage(request)
         return self.autoscale(request) if insights.PROVIDER in request.path else self.arm(request, fault)
+
+    def studio(self, request: Request, _: Fault | None) -> Answer:
+        """What Azure ML Studio asks about the image that was built of an environment."""
+        demand_token(request, AUDIENCES[MANAGEMENT])
+        if found := re.fullmatch(
+            r"/api/\w+/environment/v1\.0/.*/environments/([^/]+)/versions/([^/]+)/image", request.path
+        ):
+            reference = f"azureml:{found[1]}:{found[2]}"
+        else:
+            assert request.path == f"/api/{REGION}/environment/v1.0/consume/imageDetails", request.path
+            reference = request.json["assetId"]
+        if reference not in self.images:
+            return Answer({"imageExistsInRegistry": False, "dockerImage": None})
+        return Answer({"imageExistsInRegistry": True, "dockerImage": self.images[reference]})
 
     def blobs(self, request: Request, fault: Fault | None) -> Answer:
         """Azure Storage: opened by a signature, or by a token for storage."""

@@ -18,8 +18,8 @@ from typing import Any
 
 REFERENCE = json.loads(Path(__file__).with_name("reference.json").read_text(encoding="utf-8"))
 GLOBAL = {"--output", "-o", "--only-show-errors", "--query", "--debug", "--verbose", "--help", "-h"}
-SWITCHES = {"--only-show-errors", "--yes", "--wait"}
-READING = {"show", "list", "list-skus", "list-usage"}
+SWITCHES = {"--only-show-errors", "--yes", "--wait", "--no-pretty-print", "--expose-token"}
+READING = {"show", "list", "list-skus", "list-usage", "what-if", "lint", "login"}
 API_FLAGS = {"--method", "--input"}  # of `gh api`, those that are used
 HOME = "acme/taxi-fares"
 
@@ -47,6 +47,9 @@ def new_state(**changes: Any) -> dict[str, Any]:
         "assignments": {},
         "definitions": {},
         "eligible": [],
+        "what_if": [],
+        "stacks": {},
+        "images": [],
         "accounts": {},
         "containers": {},
         "repository": {"visibility": "public", "owner": "Organization", "plan": "free", "prefix": ""},
@@ -362,7 +365,32 @@ def _removing(table: str, key: Any) -> Any:
     return remove
 
 
+def _what_if(state: dict[str, Any], flags: dict[str, Any]) -> Any:
+    """What a test says would change; a template must be there to be read."""
+    assert Path(flags["--template-file"]).is_file(), flags
+    assert flags["--validation-level"] == "ProviderNoRbac", "who plans may only read"
+    return {"status": "Succeeded", "changes": state["what_if"]}
+
+
+def _create_stack(state: dict[str, Any], flags: dict[str, Any]) -> Any:
+    """Keep the options of a stack, and what it looks after from then on."""
+    assert Path(flags["--template-file"]).is_file(), flags
+    managed = [{"id": one["resourceId"]} for one in state["what_if"] if one["changeType"] not in ("Ignore", "Delete")]
+    state["stacks"][flags["--name"]] = {"options": flags, "resources": managed}
+    return state["stacks"][flags["--name"]]
+
+
+def _delete_image(state: dict[str, Any], flags: dict[str, Any]) -> None:
+    state["images"].remove(f"{flags['--name']}/{flags.get('--image') or flags['--repository']}")
+
+
 AZ: dict[str, Any] = {
+    "deployment sub what-if": _what_if,
+    "stack sub show": lambda state, flags: _one(state["stacks"], flags["--name"], "Deployment stack"),
+    "stack sub create": _create_stack,
+    "bicep lint": lambda state, flags: None,
+    "acr login": lambda state, flags: {"accessToken": "token", "loginServer": f"{flags['--name']}.azurecr.io"},
+    "acr repository delete": _delete_image,
     "account show": lambda state, flags: state["account"],
     "provider list": _list_providers,
     "provider register": _register,

@@ -20,8 +20,11 @@ from . import fake
 from .conftest import INDEX, World, on_path
 
 ENVIRONMENTS = ("shared", "dev", "staging", "prod")
+IDENTITIES = (*ENVIRONMENTS, "plan", "monitor")
 RECORD = "infrastructure/bootstrap.json"
 PERSONAS = 9  # with a group in rbac.yml
+READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+BLOB_READER = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -57,7 +60,8 @@ def test_everything_is_made(world: World) -> None:
     assert filled(world) == []
     state = world.state
     assert len(state["ad_groups"]) == PERSONAS
-    assert len(state["groups"]) == len(state["apps"]) == len(state["principals"]) == len(ENVIRONMENTS)
+    assert len(state["groups"]) == len(ENVIRONMENTS)
+    assert len(state["apps"]) == len(state["principals"]) == len(IDENTITIES)
     for name in ENVIRONMENTS:
         settings = read(world, name)["infrastructure"]
         assert settings["existing"] == {"resource_group": True}
@@ -77,7 +81,9 @@ def test_who_approves(world: World) -> None:
     people, environments = world.state["people"], world.state["environments"]
     wanted = {"staging": "tess", "prod-project-lead": "acme/leads", "prod": "olaf"}
     wanted |= {"shared-project-lead": "acme/leads", "shared": "olaf"}
-    assert environments.keys() == {*wanted, "dev"}
+    assert environments.keys() == {*wanted, "dev", "plan", "monitor"}
+    plan = environments.pop("plan")
+    assert (plan["reviewers"], plan["branches"], plan["deployment_branch_policy"]) == ([], [], None)
     for name, environment in environments.items():
         who = wanted.get(name, "")
         kind = "Team" if "/" in who else "User"
@@ -325,15 +331,18 @@ def test_without_approvals_there_is_no_production(world: World, plan: str) -> No
     assert code == 1
     assert "cannot ask for approval: that needs GitHub Enterprise or a public repository" in printed
     assert "approvals.unprotected" in printed
-    assert [app["displayName"] for app in world.state["apps"].values()] == ["taxi-fares-dev-pipelines"]
-    assert world.state["environments"].keys() == {"dev"}
-    scopes = {one["scope"].rpartition("/")[2] for one in world.state["assignments"].values()}
+    names = [f"taxi-fares-{name}-pipelines" for name in ("dev", "plan", "monitor")]
+    assert [app["displayName"] for app in world.state["apps"].values()] == names
+    assert world.state["environments"].keys() == {"dev", "plan", "monitor"}
+    reading = (READER, BLOB_READER)
+    given = [one for one in world.state["assignments"].values() if not one["roleDefinitionId"].endswith(reading)]
+    scopes = {one["scope"].rpartition("/")[2] for one in given}
     assert not {"rg-taxi-fares-prod", "rg-taxi-fares-staging"} & scopes
     world.set(**{"shared.approvals.unprotected": "CTO, 2030-01-15: one person works on it"})
     world.make()
     assert {"shared", "staging", "prod", "dev"} <= world.state["environments"].keys()
     assert all(not one["reviewers"] for one in world.state["environments"].values())
-    assert len(world.state["apps"]) == len(ENVIRONMENTS)
+    assert len(world.state["apps"]) == len(IDENTITIES)
 
 
 def test_a_plan_says_that_there_will_be_no_production(world: World) -> None:
@@ -507,7 +516,7 @@ def test_subjects_have_the_form_that_github_says(world: World) -> None:
     world.state["repository"]["prefix"] = ""  # somebody chose the other form since
     assert world.run("--yes")[0] == 0
     subjects = [one["subject"] for listed in world.state["credentials"].values() for one in listed]
-    assert sorted(subjects) == sorted(f"repo:acme/taxi-fares:environment:{name}" for name in ENVIRONMENTS)
+    assert sorted(subjects) == sorted(f"repo:acme/taxi-fares:environment:{name}" for name in IDENTITIES)
 
 
 def test_subjects_of_a_form_of_their_own_are_refused(world: World) -> None:
@@ -599,9 +608,50 @@ def test_pipelines_have_rights_on_their_own_environment_only(world: World) -> No
         own = read(world, name)["infrastructure"]["groups"]["cicd_processes"]
         given = [one for one in world.state["assignments"].values() if one["principalId"] == own]
         groups = {one["scope"].rpartition("/")[2] for one in given if "/resourceGroups/" in one["scope"]}
-        assert groups == {f"rg-taxi-fares-{name}", "rg-taxi-fares-shared"}
+        source = {"staging": {"rg-taxi-fares-dev"}, "prod": {"rg-taxi-fares-staging"}}.get(name, set())
+        assert groups == {f"rg-taxi-fares-{name}", "rg-taxi-fares-shared"} | source
+        there = [one for one in given if one["scope"].rpartition("/")[2] in source]
+        assert all(one["roleDefinitionId"].endswith(READER) for one in there), "models are read there, nothing else"
         contributor = [one for one in given if one["roleDefinitionId"].endswith("b24988ac-6180-42a0-ab88-20f7382dd24c")]
         assert [one["scope"].rpartition("/")[2] for one in contributor] == [f"rg-taxi-fares-{name}"]
+
+
+def principal(world: World, name: str) -> str:
+    """The principal of an identity."""
+    apps = {app["appId"]: app["displayName"] for app in world.state["apps"].values()}
+    principals = world.state["principals"]
+    return next(key for key, one in principals.items() if apps[one["appId"]] == f"taxi-fares-{name}-pipelines")
+
+
+def test_who_looks_at_what_has_happened_changes_nothing(world: World) -> None:
+    """Nobody approves that, so that it is for the main branch and reads; what is shared, the lake, is not read."""
+    world.make()
+    given = [one for one in world.state["assignments"].values() if one["principalId"] == principal(world, "monitor")]
+    assert {one["roleDefinitionId"].rpartition("/")[2] for one in given} == {READER, BLOB_READER}
+    scopes = {one["scope"].rpartition("-")[2] for one in given if one["roleDefinitionId"].endswith(BLOB_READER)}
+    assert scopes == {"dev", "staging", "prod"}
+    environment = world.state["environments"]["monitor"]
+    assert (environment["reviewers"], environment["branches"]) == ([], ["main"])
+
+
+def test_who_plans_reads_and_changes_nothing(of_each_tool: World) -> None:
+    """Reader on every group, one custom role, with Terraform its state: no role with a write, none on data."""
+    world = of_each_tool
+    world.make()
+    given = [one for one in world.state["assignments"].values() if one["principalId"] == principal(world, "plan")]
+    readers = {one["scope"].rpartition("/")[2] for one in given if one["roleDefinitionId"].endswith(READER)}
+    assert readers == {f"rg-taxi-fares-{name}" for name in ENVIRONMENTS}
+    others = [
+        one for one in given if not one["roleDefinitionId"].endswith(READER) and "/containers/" not in one["scope"]
+    ]
+    (custom,) = (one for one in world.state["definitions"].values() if one["Name"].startswith("Estate Planner"))
+    assert [one["roleDefinitionId"].rpartition("/")[2] for one in others] == [custom["name"]]
+    allowed = re.compile(r"(/read|/whatIf/action|/validate/action)$")
+    assert all(allowed.search(action) for action in custom["Actions"])
+    (credential,) = world.state["credentials"][world.state["principals"][principal(world, "plan")]["appId"]]
+    assert credential["subject"] == "repo:acme/taxi-fares:environment:plan"
+    client = world.state["environments"]["plan"]["variables"]["AZURE_CLIENT_ID"]
+    assert client == world.state["principals"][principal(world, "plan")]["appId"]
 
 
 def test_pipelines_read_what_is_shared_and_use_its_identities(of_each_tool: World) -> None:
@@ -662,7 +712,7 @@ def test_no_package_index_is_known(world: World) -> None:
     code, printed = world.run("--yes")
     assert code == 1
     assert "give --package-index URL --package-files URL" in printed
-    assert len(world.state["apps"]) == len(ENVIRONMENTS)  # everything else is done
+    assert len(world.state["apps"]) == len(IDENTITIES)  # everything else is done
     code, printed = world.run("--plan", "--package-index", "packages")
     assert (code, "'packages' is not an address" in printed) == (2, True)
     assert "needs --package-index" in world.run("--plan", "--package-files", "https://files.example.com")[1]
@@ -742,6 +792,8 @@ def test_one_workspace_for_all(world: World) -> None:
     assert {one["displayName"] for one in world.state["apps"].values()} == {
         "taxi-fares-shared-pipelines",
         "taxi-fares-prod-pipelines",
+        "taxi-fares-plan-pipelines",
+        "taxi-fares-monitor-pipelines",
     }
     assert "dev" not in world.state["environments"]
     assert filled(world) == []
@@ -764,7 +816,11 @@ def test_terraform_has_a_place_for_its_state(world: World, plug_ins: Callable[[s
         assert f"init -reconfigure -backend-config=container_name={environment}`" in readme
     for container in world.state["containers"]:
         own = read(world, container.rpartition("/")[2])["infrastructure"]["groups"]["cicd_processes"]
-        assert [one["principalId"] for one in world.state["assignments"].values() if one["scope"] == container] == [own]
+        given = [one for one in world.state["assignments"].values() if one["scope"] == container]
+        assert [one["principalId"] for one in given] == [own, principal(world, "plan")]
+        assert given[1]["roleDefinitionId"].endswith("2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"), (
+            "who plans reads the state"
+        )
     made = world.made()
     assert world.run("--yes")[0] == 0
     assert world.made() == made
@@ -880,7 +936,7 @@ def test_stand_ins_refuse_keys_that_github_does_not_know() -> None:
 
 
 def test_every_published_command_is_used() -> None:
-    assert fake.AZ.keys() == fake.REFERENCE["az"]["commands"].keys()
+    assert fake.AZ.keys() == fake.REFERENCE["az"]["commands"].keys()  # those of mlops infrastructure and scan too
     assert fake.GH.keys() == fake.REFERENCE["gh"]["routes"].keys()
 
 

@@ -78,7 +78,8 @@ def test_new_versions_of_providers_are_looked_for(project: tuple[str, Path]) -> 
     assert folders == {"github-actions": "", "uv": ""}
 
 
-PUBLISHED = json.loads((TEMPLATE / "tests" / "bootstrap" / "reference.json").read_text(encoding="utf-8"))["az"]["shown"]
+REFERENCE = json.loads((TEMPLATE / "tests" / "bootstrap" / "reference.json").read_text(encoding="utf-8"))["az"]
+PUBLISHED = {**REFERENCE["commands"], **REFERENCE["shown"]}
 
 
 def wrong_commands(text: str) -> list[str]:

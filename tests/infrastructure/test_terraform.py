@@ -18,7 +18,7 @@ from .terraform import Terraform, TerraformError, prepare, serving
 pytestmark = pytest.mark.full
 LAYER = TEMPLATE / "iac" / "terraform" / SLUG_FOLDER
 SCENARIOS, TARGETS = ("classical", "cv", "nlp"), ("online", "batch", "kubernetes")
-EXCEPTIONS = expected.read("checkov")
+EXCEPTIONS = expected.read("checkov", TEMPLATE / "ci" / SLUG_FOLDER / "infrastructure")
 QUIET = ("-input=false", "-no-color")
 
 

@@ -81,6 +81,7 @@ class Monitoring(Section):
     signals: dict[str, Signal]
 
 
+Until = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}\b")]  # a day and a reason
 Subscription = Annotated[str, Field(pattern=r"^$|^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
 Location = Annotated[str, Field(pattern="^[a-z0-9]+$")]
 ResourceGroup = Annotated[str, Field(max_length=90, pattern=r"^[A-Za-z0-9._()-]*[A-Za-z0-9_()-]$")]
@@ -148,6 +149,7 @@ class Shared(Section):
     infrastructure: SharedInfrastructure
     approvals: Approvals
     staging: Staging
+    accepted_vulnerabilities: dict[str, Until] = Field(default_factory=dict)
     training: dict[str, Scalar]
     gates: Gates
     monitoring: Monitoring

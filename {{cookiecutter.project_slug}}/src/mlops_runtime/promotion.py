@@ -2,15 +2,21 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlops_runtime import cloud, config, register
 from mlops_runtime.cloud import models
 from mlops_runtime.cloud.assets import Assets
 from mlops_runtime.errors import Problem, Refusal
 
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
 LINEAGE = ("model_digest", "data_version", "git_commit", "environment")
 VERDICT = "verdict"  # tag of a version that staging has tried: passed or failed
+SCAN = "scan"  # tag of a version whose image or packages were scanned: passed or failed
 PROMOTED = "promoted_"  # tag + environment: who approved
+DECLINED = "declined"  # tag of a candidate that people did not want, and where that can be read: nobody is asked again
 SOURCES = {"staging": "dev", "prod": "staging"}
 
 
@@ -26,6 +32,8 @@ def refusals(tags: dict[str, str], environment: str, approvers: Sequence[str], n
         found.append("it was trained from files that were not committed: commit, and train again")
     if environment == "prod" and tags.get(VERDICT) != "passed":
         found.append(f"it has not passed its trial in staging (tag {VERDICT} is {tags.get(VERDICT, 'missing')})")
+    if tags.get(SCAN) == "failed":
+        found.append("its scan found known vulnerabilities (tag scan is failed; `mlops scan` scans again)")
     people = {name.strip().casefold() for name in approvers if name.strip()}
     author = tags.get("git_author", "").casefold()
     if len(people) < needed:
@@ -37,30 +45,25 @@ def refusals(tags: dict[str, str], environment: str, approvers: Sequence[str], n
     return found
 
 
-def promote(environment: str, version: str | None, approvers: Sequence[str], approval: str = "") -> str:
+def promote(
+    environment: str, version: str | None, approvers: Sequence[str], approval: str = "", waived: str = ""
+) -> str:
     """Copy the model into the registry and tag it for `environment`; a sentence that says what is true then.
 
     `version` is that of where it comes from, by default the newest that may; `approval` is where the approval can be
-    read. A model that is promoted already stays as it is. Refusal with every reason why it may not be promoted.
+    read; `waived` says who decided to go on without any, where the CI system has none. A model that is promoted already
+    stays as it is. Refusal with every reason why it may not be promoted.
     """
     settings = config.load(environment)
     name, place = settings.project.name, settings.registry.name
-    registry = cloud.registry(settings)
-    # What staging did not train again is the version that the registry has already.
-    in_registry = environment == "prod" and not settings.staging.retrain
-    source_name = SOURCES[environment]
-    source = registry if in_registry else cloud.workspace(config.load(source_name))
-    where = f"the registry {place}" if in_registry else f"the workspace of {source_name}"
-    proof = VERDICT if environment == "prod" else "gates"
-    model = models.choose(source, name, version, **{proof: "passed"})
-    if model is None:
-        which = f"version {version}" if version else f"version whose tag {proof} is passed"
-        raise Problem(f"{name} has no {which} in {where}.")
+    registry, source_name = cloud.registry(settings), SOURCES[environment]
+    model, source, where = waiting(settings, registry, version)
     copy = models.choose(registry, name, model.registry_version)
     tag = PROMOTED + environment
     if copy and tag in copy.tags:
         return f"{name} {copy.version} is promoted to {environment} already, approved by {copy.tags[tag]}."
-    reasons = refusals(model.tags, environment, approvers, getattr(settings.approvals, environment))
+    needed = 0 if waived else getattr(settings.approvals, environment)
+    reasons = refusals({**model.tags, **(copy.tags if copy else {})}, environment, approvers, needed)
     if reasons:
         raise Refusal(f"{name} {model.version} of {where} is not promoted:\n  " + "\n  ".join(reasons))
     require_commit(model)
@@ -69,8 +72,34 @@ def promote(environment: str, version: str | None, approvers: Sequence[str], app
     evidence = {f"approval_{environment}": approval} if approval else {}
     lineage = {**model.tags, f"source_{environment}": f"{source_name}/{model.version}"}
     # The tag comes last: a version without it was not promoted.
-    models.tag(registry, copy, {**lineage, **evidence, tag: ", ".join(approvers)})
-    return f"Promoted {name} {copy.version} to {environment}, approved by {', '.join(approvers)}."
+    who = ", ".join(approvers) or f"nobody: {waived}"
+    models.tag(registry, copy, {**lineage, **evidence, tag: who})
+    return f"Promoted {name} {copy.version} to {environment}, approved by {who}."
+
+
+def waiting(
+    settings: config.Config, registry: "MLClient", version: str | None
+) -> tuple[models.Registered, "MLClient", str]:
+    """What would be promoted to the environment of `settings`, the client of where it is, and what that is called."""
+    environment, name = settings.environment, settings.project.name
+    # What staging did not train again is the version that the registry has already.
+    in_registry = environment == "prod" and not settings.staging.retrain
+    source = registry if in_registry else cloud.workspace(config.load(SOURCES[environment]))
+    where = f"the registry {settings.registry.name}" if in_registry else f"the workspace of {SOURCES[environment]}"
+    proof = VERDICT if environment == "prod" else "gates"
+    model = models.choose(source, name, version, **{proof: "passed"})
+    if model is None:
+        which = f"version {version}" if version else f"version whose tag {proof} is passed"
+        raise Problem(f"{name} has no {which} in {where}.")
+    return model, source, where
+
+
+def decline(environment: str, version: str | None, where: str) -> str:
+    """Note that people do not want this version, so that they are not asked again."""
+    settings = config.load(environment)
+    model, source, _ = waiting(settings, cloud.registry(settings), version)
+    models.tag(source, model, {DECLINED: where or "yes"})
+    return f"{model.name} {model.version} is declined: it is no candidate any more."
 
 
 def require_commit(model: models.Registered) -> None:

@@ -52,15 +52,18 @@ def write(folder: Path, facts: Mapping[str, object], checks: Mapping[str, Sequen
     return passed
 
 
-def stage(version: str | None, *, retrained: bool = False) -> bool:
+def stage(version: str | None, *, retrained: bool = False, patience: float | None = None) -> bool | None:
     """The whole trial; True when the verdict is yes. The verdict becomes a tag of what may go to production.
 
     `version` is the candidate's in the registry, by default the newest that is promoted to staging; `retrained` takes
-    instead the newest that the scheduled training has registered on production data.
+    instead the newest that the scheduled training has registered on production data. None when the job is not over
+    after `patience` minutes: the next trial of the same candidate goes on with it.
     """
     settings = config.load("staging")
     workspace = cloud.workspace(settings)
-    tried = _retrained(settings, workspace) if retrained else _candidate(settings, workspace, version)
+    tried = _retrained(settings, workspace) if retrained else _candidate(settings, workspace, version, patience)
+    if tried is None:
+        return None
     passed = write(tried.folder, {**tried.facts, "tried": tried.model.version}, tried.checks)
     tags = {VERDICT: "passed" if passed else "failed", "stage_job": str(tried.facts["job"])}
     models.tag(tried.client, tried.model, tags)
@@ -85,7 +88,9 @@ class _Tried:
     folder: Path  # for the record and the page
 
 
-def _candidate(settings: config.Config, workspace: "MLClient", version: str | None) -> _Tried:
+def _candidate(
+    settings: config.Config, workspace: "MLClient", version: str | None, patience: float | None
+) -> _Tried | None:
     """Try what was promoted to staging: by training it again, or by evaluating it, on production data."""
     name, registry = settings.project.name, cloud.registry(settings)
     candidate = models.choose(registry, name, version, **{f"{PROMOTED}staging": None})
@@ -93,7 +98,10 @@ def _candidate(settings: config.Config, workspace: "MLClient", version: str | No
         which = f"version {version}" if version else "version that is promoted to staging"
         raise Problem(f"The registry {settings.registry.name} has no {which} of {name}: run `mlops promote` first.")
     require_commit(candidate)
-    job = _job(settings, workspace, candidate)
+    job = _job(settings, workspace, candidate, patience)
+    if not job.over:
+        print(f"{job.name} is not over: run the same command again, which goes on with it.")
+        return None
     subject, client = candidate, registry
     checks: dict[str, Sequence[Gate]]
     bad_data = job.step == DATA and any(word in job.log for word in BROKEN)  # and not a quota, a permission or an image
@@ -115,16 +123,20 @@ def _candidate(settings: config.Config, workspace: "MLClient", version: str | No
     return _Tried(subject, client, facts, checks, settings.root / ".mlops" / "stage" / candidate.version)
 
 
+def untried_retraining(workspace: "MLClient", name: str) -> models.Registered | None:
+    """The newest version that the scheduled training has registered, unless it or a later one was tried."""
+    for model in models.versions(workspace, name):
+        if VERDICT in model.tags:  # older ones are out of date
+            return None
+        if model.tags.get("gates") == "passed" and not {"parent", "retired", COPIED} & model.tags.keys():
+            return model
+    return None
+
+
 def _retrained(settings: config.Config, workspace: "MLClient") -> _Tried:
     """Try what the scheduled training has registered: it has been evaluated on production data already."""
     releases = importlib.import_module("mlops_runtime.cloud.releases")
-    name, untried = settings.project.name, None
-    for model in models.versions(workspace, name):
-        if VERDICT in model.tags:  # older ones are out of date
-            break
-        if model.tags.get("gates") == "passed" and not {"parent", "retired", COPIED} & model.tags.keys():
-            untried = model
-            break
+    name, untried = settings.project.name, untried_retraining(workspace, settings.project.name)
     if untried is None:
         raise Problem(f"The workspace of staging has no version of {name} from scheduled training that is untried.")
     require_commit(untried)
@@ -144,8 +156,10 @@ def _trial(settings: config.Config, model: models.Registered) -> dict[str, Seque
     return found
 
 
-def _job(settings: config.Config, workspace: "MLClient", candidate: models.Registered) -> jobs.Ended:
-    """The trial's job, over: a new one, or the one that an interrupted trial had sent."""
+def _job(
+    settings: config.Config, workspace: "MLClient", candidate: models.Registered, patience: float | None
+) -> jobs.Ended:
+    """The trial's job, a new one or the one that an interrupted trial had sent: over, or as it is after `patience`."""
     file = settings.root / (TRAIN if settings.staging.retrain else EVALUATE)
     job, sent = jobs.unfinished(workspace, f"stage-{settings.project.name}-{candidate.version}")
     if not sent:
@@ -156,4 +170,4 @@ def _job(settings: config.Config, workspace: "MLClient", candidate: models.Regis
         variables = {**register.provenance(), register.PARENT: candidate.version}
         changed = jobs.overrides(settings, file, values, Assets(workspace), variables)
         print(f"Submitted {jobs.submit(workspace, file, changed, {'candidate': candidate.version}, job).studio_url}")
-    return jobs.wait(workspace, job)
+    return jobs.wait(workspace, job, patience)

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mlops_runtime import infrastructure
-from mlops_runtime.bootstrap.context import SHARED, Context
+from mlops_runtime.bootstrap.context import READERS, SHARED, Context
 from mlops_runtime.bootstrap.steps import STALE, Facts, Later, Refused, Step
 from mlops_runtime.bootstrap.tools import Body, Denied, Missing, az, found
 from mlops_runtime.errors import Problem
+from mlops_runtime.promotion import SOURCES
 
 AUDIENCE = "api://AzureADTokenExchange"
 NAMES = uuid.UUID("5f0f7f4c-1f3f-4f0a-9a53-0f6f6f2e7c11")  # role assignments made here get their names from it
@@ -148,9 +149,11 @@ def _group(context: Context, persona: str) -> Step:
 def identities(context: Context, ci: Any) -> list[Step]:
     """An app registration for the pipelines of each environment, trusted only inside it on the CI system."""
     steps = []
-    for name in context.environments:
+    for name in context.identities:
         gates = tuple(step.name for step in ci.gates(name))
         steps += [_app(context, name, gates), _principal(context, name), _federation(context, name, ci)]
+        if name in READERS:
+            continue  # infrastructure/ gives it nothing
         key = ("infrastructure", "groups", CICD)
         principal = f"principal/{name}"
         value = lambda principal=principal: context.known[principal]["id"]  # noqa: E731
@@ -161,7 +164,8 @@ def identities(context: Context, ci: Any) -> list[Step]:
 def _app(context: Context, environment: str, gates: tuple[str, ...]) -> Step:
     name = f"{context.project}-{environment}-pipelines"
     step = f"app/{environment}"
-    given = "" if context.record.knows(step) else context.estate(environment).groups.cicd_processes  # type: ignore[attr-defined]
+    known = environment in READERS or context.record.knows(step)
+    given = "" if known else context.estate(environment).groups.cicd_processes  # type: ignore[attr-defined]
 
     def find() -> Facts | None:
         if given:
@@ -230,36 +234,52 @@ def _federation(context: Context, environment: str, ci: Any) -> Step:
 
 
 def rights(context: Context, iac: Any) -> list[Step]:
-    """The roles that pipelines need to apply their environment, and no more."""
-    steps: list[Step] = []
+    """The roles that pipelines need to apply their environment, or to look at all of them, and no more."""
+    steps: dict[str, Step] = {}
     lines = [*context.data["roles"], *iac.ROLES]
-    custom = context.data["custom_role"]
-    for environment in context.environments:
-        for line in lines:
-            if environment in line["in"]:
-                steps.append(right(context, environment, line, iac))
-        if environment in custom["in"]:
-            definition = _custom_role(context, context.subscription(environment))
-            if definition.name not in {step.name for step in steps}:
-                steps.append(definition)
-            line = {
-                "role": _custom_name(context, context.subscription(environment)),
-                "at": "subscription",
-                "reason": "",
-                "id": "",
-            }
-            steps.append(right(context, environment, line, iac, definition.name))
-    return steps
+    for identity in context.identities:
+        wanted = [right(context, identity, one, iac) for line in lines for one in _at(context, identity, line)]
+        for custom in context.data["custom_roles"]:
+            for subscription in _subscriptions(context, identity) if identity in custom["in"] else []:
+                definition = _custom_role(context, custom, subscription)
+                steps.setdefault(definition.name, definition)
+                line = {
+                    "role": _custom_name(context, custom, subscription),
+                    "at": f"/subscriptions/{subscription}",
+                    "reason": "",
+                    "id": "",
+                }
+                wanted.append(right(context, identity, line, iac, definition.name))
+        steps |= {step.name: step for step in wanted}
+    return list(steps.values())
 
 
-def _custom_name(context: Context, subscription: str) -> str:
-    """The name of the custom role in a subscription: unique in the directory."""
-    return f"{context.data['custom_role']['name']} of {context.project} in {subscription}"
+def _at(context: Context, identity: str, line: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A line of pipelines.yml for each scope that it means for this identity; none where it is not for it."""
+    if identity not in line["in"]:
+        return
+    places = {"groups": context.environments, "source": [SOURCES[identity]] if identity in SOURCES else []}
+    places["workspaces"] = [name for name in context.environments if name != SHARED]
+    for place in places.get(line["at"], [""]):
+        if not place:
+            yield line
+        elif place in context.environments:
+            yield {**line, "at": context.scope(place)}
 
 
-def _custom_role(context: Context, subscription: str) -> Step:
-    custom, scope = context.data["custom_role"], f"/subscriptions/{subscription}"
-    name = _custom_name(context, subscription)
+def _subscriptions(context: Context, identity: str) -> list[str]:
+    """The subscriptions that an identity has to do with."""
+    places = context.environments if identity in READERS else [identity]
+    return list(dict.fromkeys(map(context.subscription, places)))
+
+
+def _custom_name(context: Context, custom: dict[str, Any], subscription: str) -> str:
+    """The name of a custom role in a subscription: unique in the directory."""
+    return f"{custom['name']} of {context.project} in {subscription}"
+
+
+def _custom_role(context: Context, custom: dict[str, Any], subscription: str) -> Step:
+    scope, name = f"/subscriptions/{subscription}", _custom_name(context, custom, subscription)
 
     def find() -> Facts | None:
         place = ("--name", name, "--custom-role-only", "true", "--scope", scope)
@@ -274,8 +294,11 @@ def _custom_role(context: Context, subscription: str) -> Step:
     def undo(_: Facts) -> None:
         az("role", "definition", "delete", "--name", name, "--custom-role-only", "true", "--scope", scope)
 
-    right = "Owner or User Access Administrator on the subscription"
-    return Step(f"custom-role/{subscription}", f"custom role {name}", find, make, undo, right=right, own=True)
+    step, needed = (
+        f"custom-role/{custom['name']}/{subscription}",
+        "Owner or User Access Administrator on the subscription",
+    )
+    return Step(step, f"custom role {name}", find, make, undo, right=needed, own=True)
 
 
 def right(context: Context, environment: str, line: dict[str, Any], iac: Any, after: str = "") -> Step:
@@ -293,7 +316,7 @@ def right(context: Context, environment: str, line: dict[str, Any], iac: Any, af
     groups = tuple(f"group/{name}" for name in owners(context) if name != CICD)
     limited = line.get("limited", False)
     needs = (principal, *(groups if limited else ()), *((after,) if after else ()))
-    needs += tuple(f"resource-group/{name}" for name in (environment, SHARED) if context.scope(name) == scope)
+    needs += tuple(f"resource-group/{name}" for name in context.environments if context.scope(name) == scope)
 
     def wanted() -> str:
         return condition(context, environment, iac) if limited else ""

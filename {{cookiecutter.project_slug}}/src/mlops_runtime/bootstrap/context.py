@@ -14,6 +14,9 @@ from mlops_runtime.bootstrap.steps import STALE, Facts, Known, Later, Record, St
 from mlops_runtime.bootstrap.tools import az
 
 SHARED = "shared"
+PLAN = "plan"  # who compares every environment with config and changes none
+MONITOR = "monitor"  # who looks at what has happened, where nobody is there to approve
+READERS = (PLAN, MONITOR)
 DIGITS = "abcdefghijklmnopqrstuvwxyz0123456789"
 SUFFIX_LENGTH = 5
 
@@ -39,6 +42,7 @@ class Context:
         self.roles: dict[str, str] = config.read_yaml(self.root / infrastructure.FOLDER / "roles.yml")
         self.single = self.shared.infrastructure.workspaces == "one"
         self.environments = [SHARED, "prod"] if self.single else [SHARED, *config.ENVIRONMENTS]
+        self.identities = [*self.environments, *READERS]  # whose pipelines sign in each as itself
 
     @property
     def tenant(self) -> str:
@@ -50,8 +54,8 @@ class Context:
         return self.root / "config" / f"{environment}.yml"
 
     def place(self, environment: str) -> config.Registry | config.Azure:
-        """Where an environment is on Azure."""
-        return self.shared.registry if environment == SHARED else self.settings[environment].azure
+        """Where an environment is on Azure; of who only reads, what all share."""
+        return self.shared.registry if environment in (SHARED, *READERS) else self.settings[environment].azure
 
     def subscription(self, environment: str) -> str:
         """The subscription of an environment: that in config, else the one that `az` is signed in to."""

@@ -30,8 +30,8 @@ def prepare(package_index: str | None, package_files: str | None) -> tuple[Conte
     host = ci.Host(context)
     steps = [*settings(context), *azure.providers(context), *azure.resource_groups(context)]
     steps += azure.persona_groups(context)
-    for environment in context.environments:
-        steps += host.gates(environment)
+    for identity in context.identities:
+        steps += host.gates(identity)
     steps += [*azure.identities(context, host), *azure.rights(context, iac), *host.variables()]
     steps += iac.steps(context) if hasattr(iac, "steps") else []
     steps += azure.eligible(context)

@@ -19,7 +19,7 @@ from mlops_runtime.errors import Problem
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
-    from azure.identity import DefaultAzureCredential
+    from azure.core.credentials import TokenCredential
 
 # What a file is, by its $schema, and the SDK function that loads it.
 LOADERS = {
@@ -79,12 +79,15 @@ def _client(settings: Config, subscription: str, group: str, **place: str) -> "M
 
 
 @cache
-def credential() -> "DefaultAzureCredential":
+def credential() -> "TokenCredential":
     """Who runs this, as Azure knows them."""
     from azure.identity import DefaultAzureCredential
 
+    from mlops_runtime.cloud import federation
+
     # A pipeline or a person signs in; a browser that opens on a build agent would wait for ever.
-    return DefaultAzureCredential(exclude_interactive_browser_credential=True)
+    lasting: TokenCredential | None = federation.credential()
+    return lasting or DefaultAzureCredential(exclude_interactive_browser_credential=True)
 
 
 @contextmanager

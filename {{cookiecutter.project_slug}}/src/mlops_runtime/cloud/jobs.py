@@ -135,8 +135,12 @@ def fetch_artifacts(client: "MLClient", name: str, step: str, artifacts: str, fo
         return place
 
 
-def wait(client: "MLClient", name: str) -> Ended:
-    """Look at the job until it is over, saying when a step changes; safe to interrupt and to call again."""
+def wait(client: "MLClient", name: str, patience: float | None = None) -> Ended:
+    """Look at the job until it is over, saying when a step changes; safe to interrupt and to call again.
+
+    With `patience`, in minutes, no longer than that: it may then not be over.
+    """
+    until = float("inf") if patience is None else time.monotonic() + 60 * patience
     said: dict[str, str] = {}
     for pause in itertools.chain(POLLS, itertools.repeat(POLLS[-1])):
         with explained(f"To look at the job {name}"):
@@ -148,6 +152,8 @@ def wait(client: "MLClient", name: str) -> Ended:
                     print(f"  {status:<12} {step}", flush=True)
         if cloud.word(job.status) in ENDED:
             return look(client, name)
+        if time.monotonic() + pause > until:
+            return Ended(name, cloud.word(job.status))
         time.sleep(pause)
     raise AssertionError("unreachable")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_runtime import cloud, register
 from mlops_runtime.cloud.assets import Assets, digest
 from mlops_runtime.cloud.errors import explained
-from mlops_runtime.cloud.jobs import fetch_artifacts, overrides
+from mlops_runtime.cloud.jobs import ENDED, fetch_artifacts, overrides
 from mlops_runtime.cloud.models import Registered
 from mlops_runtime.config import Config, Scalar, read_yaml
 from mlops_runtime.errors import Problem
@@ -60,16 +60,34 @@ def train(settings: Config, client: "MLClient") -> None:
 
 def findings(settings: Config, client: "MLClient", folder: Path) -> Path:
     """Download what the newest look at the deployment has found into `folder`; where its metrics.json is."""
-    name = read_yaml(settings.root / WATCH)["name"]
-    with explained(f"To list the jobs of {name}"):
-        jobs = [job for job in client.jobs.list(scheduled_job_name=name) if job and job.experiment_name == name]
+    name, jobs = read_yaml(settings.root / WATCH)["name"], started(settings, client, WATCH)
     ended = [job for job in jobs if cloud.word(job.status) == "Completed"]
     if not ended:
         when = read_yaml(settings.root / WATCH)["trigger"]["expression"]
         failed = f"; {len(jobs)} did not complete" if jobs else ""
         raise Problem(f"Nobody has looked yet: no job of {name} has completed{failed}. It runs at {when} (cron, UTC).")
-    newest = max(ended, key=lambda job: str(job.creation_context.created_at))
-    return fetch_artifacts(client, str(newest.name), "watch", "findings", folder)
+    return fetch_artifacts(client, str(ended[0].name), "watch", "findings", folder)
+
+
+def started(settings: Config, client: "MLClient", schedule: Path) -> list[Any]:
+    """The jobs that a schedule has started, the newest first; none where the repository does not have it."""
+    if not (settings.root / schedule).is_file():
+        return []
+    name = read_yaml(settings.root / schedule)["name"]
+    experiment = name if schedule == WATCH else settings.project.name
+    with explained(f"To list the jobs of {name}"):
+        jobs = [job for job in client.jobs.list(scheduled_job_name=name) if job and job.experiment_name == experiment]
+    return sorted(jobs, key=lambda job: str(job.creation_context.created_at), reverse=True)
+
+
+def train_now(settings: Config, client: "MLClient") -> str:
+    """Start the scheduled training before its time, unless it runs already; the name of its job."""
+    name = read_yaml(settings.root / TRAIN)["name"]
+    running = [job for job in started(settings, client, TRAIN)[:1] if cloud.word(job.status) not in ENDED]
+    if running:
+        return str(running[0].name)
+    with explained(f"To start {name}"):
+        return str(client.schedules.trigger(name).job_name)
 
 
 def _ensure(

@@ -22,16 +22,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--wait", action="store_true", help="stay until the job is over and say which step failed")
     parser.add_argument("--job", metavar="NAME", help="submit nothing: look at, or with --wait await, this job")
+    parser.add_argument(
+        "--scheduled", action="store_true", help="start the scheduled training before its time, unless it runs already"
+    )
     parser.add_argument("--dry-run", action="store_true", help="send nothing: print what differs from the YAML")
 
 
 def run(args: argparse.Namespace) -> int:
     """Submit, or look at a submitted job: 0 done or accepted, 1 refused by a gate or not over yet, 2 failed."""
     from mlops_runtime import cloud, config, register
-    from mlops_runtime.cloud import jobs
+    from mlops_runtime.cloud import jobs, schedules
     from mlops_runtime.cloud.assets import Assets
 
     settings = config.load(args.env)
+    if args.scheduled:
+        print(f"Training as {schedules.train_now(settings, cloud.workspace(settings))}")
+        return 0
     if args.job:
         client = cloud.workspace(settings)
         return report(args, jobs.wait(client, args.job) if args.wait else jobs.look(client, args.job))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from mlops_runtime.bootstrap.context import Context
+from mlops_runtime.bootstrap.context import PLAN, Context
 from mlops_runtime.bootstrap.steps import BEFORE, STALE, Facts, Refused, Step
 from mlops_runtime.bootstrap.tools import Denied, found, gh
 from mlops_runtime.errors import Problem
@@ -72,18 +72,22 @@ class Host:
         return True if plan in WITH_APPROVALS else False if plan in WITHOUT_APPROVALS else None
 
     def _gate(self, environment: str, name: str, persona: str) -> Step:
-        path, branch = f"{HERE}/environments/{name}", self.repository["default_branch"]
+        path = f"{HERE}/environments/{name}"
+        branch = "" if environment == PLAN else self.repository["default_branch"]  # a plan is for changes of any branch
+        policy = {"protected_branches": False, "custom_branch_policies": True} if branch else None
 
         def wanted() -> dict[str, Any]:
             reviewers = self._reviewers(environment, persona) if persona else []
             return {"reviewers": reviewers, "prevent_self_review": bool(reviewers)}
 
         def protected(there: dict[str, Any]) -> bool:
-            own = (there["deployment_branch_policy"] or {}).get("custom_branch_policies")
-            return bool(own and all(there[key] == value for key, value in wanted().items()))
+            own = bool((there["deployment_branch_policy"] or {}).get("custom_branch_policies"))
+            return own == bool(branch) and all(there[key] == value for key, value in wanted().items())
 
         def entered(there: dict[str, Any] | None) -> bool:
-            """Whether the default branch gets in."""
+            """Whether the branch gets in."""
+            if not branch:
+                return True
             listed = found(gh, f"{path}/deployment-branch-policies") if there else None
             return branch in [one["name"] for one in (listed or {"branch_policies": []})["branch_policies"]]
 
@@ -101,7 +105,6 @@ class Host:
             return {"name": name, BEFORE: there}
 
         def protect() -> None:
-            policy = {"protected_branches": False, "custom_branch_policies": True}
             try:
                 gh(path, "PUT", {**wanted(), "deployment_branch_policy": policy})
             except Problem as problem:
@@ -116,7 +119,8 @@ class Host:
                 _remove(path)
 
         approval = f", approved by {persona.replace('_', ' ')}," if persona else ""
-        what = f"environment {name} of {self.repository['full_name']}{approval} for branch {branch} only"
+        who = f"for branch {branch} only" if branch else "for every branch"
+        what = f"environment {name} of {self.repository['full_name']}{approval} {who}"
         return Step(f"ci/environment/{name}", what, find, make, undo, right=ADMIN)
 
     def _reviewers(self, environment: str, persona: str) -> list[dict[str, Any]]:
@@ -152,7 +156,7 @@ class Host:
         """What jobs read to sign in without a secret."""
         context = self.context
         steps = [self._variable(HERE + "/actions", "repository", "AZURE_TENANT_ID", lambda: context.tenant, ())]
-        for environment in context.environments:
+        for environment in context.identities:
             place = f"{HERE}/environments/{environment}"
             app, credential = f"app/{environment}", f"federation/{environment}"
             client = lambda app=app: str(context.known[app]["appId"])  # noqa: E731

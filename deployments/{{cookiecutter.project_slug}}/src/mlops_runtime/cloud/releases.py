@@ -18,7 +18,7 @@ from mlops_runtime.cloud.models import Registered
 from mlops_runtime.collecting import MASK, VERSION
 from mlops_runtime.config import Config
 from mlops_runtime.errors import Problem, Refusal
-from mlops_runtime.promotion import PROMOTED
+from mlops_runtime.promotion import PROMOTED, SCAN
 from mlops_runtime.tracking import COPIED
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ def model_to_deploy(settings: Config, version: str | None) -> Registered:
         raise Problem(f"{place} has no {which}{'' if version else f': {missing}'}.")
     if tag not in model.tags or value not in (None, model.tags[tag]):
         raise Refusal(f"{name} {model.version} may not be deployed to {environment}: {missing}.")
+    if model.tags.get(SCAN) == "failed":
+        raise Refusal(f"{name} {model.version} may not be deployed: its scan found known vulnerabilities.")
     return model
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from mlops_runtime import infrastructure
 from mlops_runtime.bootstrap import azure
-from mlops_runtime.bootstrap.context import SHARED, Context
+from mlops_runtime.bootstrap.context import PLAN, SHARED, Context
 from mlops_runtime.bootstrap.steps import STALE, Facts, Refused, Step
 from mlops_runtime.bootstrap.tools import az, found
 
@@ -15,6 +15,7 @@ BACKEND = Path(infrastructure.FOLDER, "backend.tf")
 SHORT = 10  # characters of the project's name in that of the account, of which 24 are allowed
 ACCOUNT, FILE = "state/account", "state/backend.tf"
 STATE_ROLE = {"role": "Storage Blob Data Contributor", "id": "ba92f5b4-2d11-453d-a403-e96b0029c9fe"}
+STATE_READER = {"role": "Storage Blob Data Reader", "id": "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"}
 SECURE = (
     *("--kind", "StorageV2", "--sku", "Standard_ZRS", "--min-tls-version", "TLS1_2", "--https-only", "true"),
     *("--allow-blob-public-access", "false", "--allow-shared-key-access", "false"),
@@ -53,6 +54,8 @@ def steps(context: Context) -> list[Step]:
         )
         line = {**STATE_ROLE, "at": scope, "reason": "writes the state of this environment"}
         made.append(azure.right(context, environment, line, None, container.name))
+        line = {**STATE_READER, "at": scope, "reason": "compares this environment with config"}
+        made.append(azure.right(context, PLAN, line, None, container.name))
     return [*made, _backend(context, account)]
 
 

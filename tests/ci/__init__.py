@@ -1,0 +1,1 @@
+"""The CI systems: what their pipelines call, and each system's own files on recording fakes."""
