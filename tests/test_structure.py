@@ -45,7 +45,10 @@ MODULES = (
 EVERYWHERE = [
     *(".devcontainer/devcontainer.json", ".editorconfig", ".gitattributes", ".gitignore", ".pre-commit-config.yaml"),
     *(".python-version", "LICENSE", "README.md", "pyproject.toml"),
-    *(".github/dependabot.yml", ".github/workflows/ci.yml"),
+    ".github/dependabot.yml",
+    *(f".github/actions/{name}/action.yml" for name in ("azure", "setup", "tell")),
+    *(f".github/workflows/{name}.yml" for name in ("apply", "ci", "infrastructure", "monitor", "release", "train")),
+    ".github/workflows/template-update.yml",
     *(f"config/{name}.yml" for name in ("shared", "dev", "staging", "prod")),
     *("data/README.md", "data/contract.yml", "notebooks/explore.py"),
     *(f"mlops/azureml/environments/{name}.yml" for name in ("conda", "train", "serve-conda", "serve")),

@@ -72,7 +72,7 @@ def test_everything_is_made(world: World) -> None:
         assert credential["audiences"] == ["api://AzureADTokenExchange"]
         variables = state["environments"][name]["variables"]
         assert variables == {"AZURE_CLIENT_ID": principal["appId"], "AZURE_SUBSCRIPTION_ID": state["account"]["id"]}
-    assert state["variables"] == {"AZURE_TENANT_ID": state["account"]["tenantId"]}
+    assert state["variables"] == {"AZURE_TENANT_ID": state["account"]["tenantId"], "WORKSPACES": "separate"}
 
 
 def test_who_approves(world: World) -> None:

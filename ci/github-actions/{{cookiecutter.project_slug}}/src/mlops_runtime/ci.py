@@ -155,7 +155,11 @@ class Host:
     def variables(self) -> list[Step]:
         """What jobs read to sign in without a secret."""
         context = self.context
-        steps = [self._variable(HERE + "/actions", "repository", "AZURE_TENANT_ID", lambda: context.tenant, ())]
+        workspaces = context.shared.infrastructure.workspaces
+        steps = [
+            self._variable(HERE + "/actions", "repository", "AZURE_TENANT_ID", lambda: context.tenant, ()),
+            self._variable(HERE + "/actions", "repository", "WORKSPACES", lambda: workspaces, ()),
+        ]
         for environment in context.identities:
             place = f"{HERE}/environments/{environment}"
             app, credential = f"app/{environment}", f"federation/{environment}"
