@@ -1,9 +1,9 @@
 """Add the layers that the answers chose to the base, then record the answers so that the project can be updated."""
 
 import json
-import re
 import subprocess
 import sys
+import tomllib
 from collections import defaultdict
 from pathlib import Path
 
@@ -52,15 +52,6 @@ def write_files(folder: Path, context: dict[str, object]) -> None:
         generate_files(folder, context, output_dir=PROJECT.parent, overwrite_if_exists=True, accept_hooks=False)
 
 
-def write_derived_files() -> None:
-    """Write what `mlops config render` would, with the same code."""
-    sys.dont_write_bytecode = True
-    sys.path.insert(0, str(PROJECT / "src"))
-    from mlops_runtime import derived
-
-    derived.render(PROJECT)
-
-
 def template_git(*arguments: str) -> str:
     """What git prints in the template's folder; empty when that is not a git repository of its own (a zip, a copy)."""
     if not (TEMPLATE / ".git").exists():
@@ -72,31 +63,44 @@ def template_git(*arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
+def template_version() -> str:
+    """The template's version, which its pyproject.toml says."""
+    return str(tomllib.loads((TEMPLATE / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+
+
+def write_derived_files() -> None:
+    """Write what `mlops config render` would, with the same code."""
+    from mlops_runtime import derived
+
+    derived.render(PROJECT)
+
+
 def record_answers() -> None:
-    """Write the file that ``cruft update`` reads, unless cruft itself is running and writes it."""
-    commit = template_git("rev-parse", "HEAD")
-    if "_commit" in ANSWERS or not commit:
+    """Write what `mlops update` and ``cruft update`` read, unless cruft itself is running and writes it."""
+    from mlops_runtime import template
+
+    if "_commit" in ANSWERS:
         return
-    origin = template_git("remote", "get-url", "origin") or TEMPLATE.as_posix()
-    state = {
-        "template": re.sub(r"(?<=://)[^/]*@", "", origin),  # a token in the address stays out of the repository
-        "commit": commit,
-        "checkout": ANSWERS.get("_checkout"),
-        "context": {
-            "cookiecutter": {k: v for k, v in ANSWERS.items() if k not in ("_output_dir", "_repo_dir", "_template")}
-        },
-        "directory": None,
-    }
-    text = json.dumps(state, indent=2, ensure_ascii=False) + "\n"
-    (PROJECT / ".cruft.json").write_text(text, encoding="utf-8", newline="\n")
+    of_this_machine = ("_output_dir", "_repo_dir", "_template")
+    context = {"cookiecutter": {key: value for key, value in ANSWERS.items() if key not in of_this_machine}}
+    commit = template_git("rev-parse", "HEAD")
+    if not commit:
+        template.write_record(PROJECT / template.UNLINKED, {"context": context})
+        return
+    address = template_git("remote", "get-url", "origin") or TEMPLATE.as_posix()
+    place = {"template": template.without_credentials(address), "commit": commit, "checkout": ANSWERS.get("_checkout")}
+    template.write_record(PROJECT / template.LINKED, {**place, "context": context, "directory": None})
 
 
 def main() -> None:
     context: dict[str, object] = {"cookiecutter": ANSWERS}
+    context["template_version"] = template_version()
     layers = chosen_layers()
     context["fragments"] = collect_fragments(layers, context)
     for layer in [*layers, TEMPLATE / "composed"]:
         write_files(layer, context)
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(PROJECT / "src"))  # the machinery that was just written
     write_derived_files()
     record_answers()
     (PROJECT / ".unfinished").unlink(missing_ok=True)  # what pre_gen_project.py wrote

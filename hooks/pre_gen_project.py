@@ -70,12 +70,15 @@ def problem(answers: dict[str, str]) -> str | None:
     return None
 
 
-def uncommitted_changes() -> bool:
-    """Whether this runs over a git repository (``cookiecutter -f``) that has changes nobody could get back."""
-    if not Path(".git").exists():
+def only_copy() -> bool:
+    """Whether this runs over a project (``cookiecutter -f``) with files that nobody could get back from git."""
+    if all(path.name == ".git" for path in Path.cwd().iterdir()):
         return False
-    status = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=False)
-    return status.returncode != 0 or bool(status.stdout.strip())
+    committed, changed = (
+        subprocess.run(["git", *command, "."], capture_output=True, text=True, check=False).stdout.strip()
+        for command in (["ls-files"], ["status", "--porcelain"])
+    )
+    return bool(changed) if committed else not Path(".unfinished").exists()  # what is half made has no work in it
 
 
 if __name__ == "__main__":
@@ -84,10 +87,10 @@ if __name__ == "__main__":
         if sys.version_info >= (3, 11)
         else "Python 3.11 or newer is needed: run Cookiecutter with one."
     )
-    if message is None and uncommitted_changes():
+    if message is None and only_copy():
         message = (
-            f"{Path.cwd().name} has uncommitted changes, which generating again would overwrite: "
-            "commit them first. To adopt a newer template and keep your edits, run `uvx cruft update` there instead."
+            f"{Path.cwd().name} has uncommitted changes, which generating again would overwrite: commit them, or "
+            "delete the folder. To adopt a newer template and keep your edits, run `uv run mlops update` there instead."
         )
     if message:
         sys.exit(f"Error: {message}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cookiecutter.main import cookiecutter
+from mlops_runtime.template import without_credentials
 from pytest_cookies.plugin import Cookies
 
 from .conftest import SLUG_FOLDER, TEMPLATE, Bake, some_quick
@@ -19,7 +20,8 @@ ANSWERS = {"project_name": "Taxi Fares", "author": 'José "Pepe" O\'Neil'}
 
 
 def contents(project: Path) -> dict[str, bytes]:
-    return {p.relative_to(project).as_posix(): p.read_bytes() for p in files(project) if p.name != ".cruft.json"}
+    records = (".cruft.json", ".template.json")
+    return {p.relative_to(project).as_posix(): p.read_bytes() for p in files(project) if p.name not in records}
 
 
 def git(*arguments: object, cwd: Path) -> str:
@@ -95,6 +97,8 @@ def test_zip(expected: dict[str, bytes], template: Path, tmp_path: Path) -> None
     project = Path(cookiecutter(archive, no_input=True, output_dir=str(tmp_path / "out"), extra_context=ANSWERS))
     assert contents(project) == expected
     assert not (project / ".cruft.json").exists(), "a zip has no address to update from"
+    recorded = json.loads((project / ".template.json").read_text(encoding="utf-8"))
+    assert recorded["context"]["cookiecutter"].items() >= ANSWERS.items()
 
 
 def cruft_create(template: Path, out: Path) -> Path:
@@ -125,12 +129,27 @@ def test_pytest_cookies(expected: dict[str, bytes], cookies: Cookies) -> None:
     assert contents(Path(result.project_path)) == expected
 
 
-def test_no_credentials_are_recorded(template: Path, tmp_path: Path) -> None:
+ADDRESSES = {  # of the template: what is recorded
+    "https://user:secret@example.com/org/mlops-template.git": "https://example.com/org/mlops-template.git",
+    "https://secret@example.com:8443/org/t.git?token=secret#secret": "https://example.com:8443/org/t.git",
+    "ssh://git:secret@example.com/org/t.git": "ssh://git@example.com/org/t.git",
+    "git@example.com:org/t.git": "git@example.com:org/t.git",
+    "file:///srv/t.git": "file:///srv/t.git",
+    "C:/templates/t": "C:/templates/t",
+}
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_no_credentials_are_recorded(address: str) -> None:
+    assert without_credentials(address) == ADDRESSES[address]
+
+
+def test_no_credentials_are_written(template: Path, tmp_path: Path) -> None:
     git("remote", "add", "origin", "https://user:secret@example.com/org/mlops-template.git", cwd=template)
     project = Path(cookiecutter(str(template), no_input=True, output_dir=str(tmp_path / "out")))
     recorded = (project / ".cruft.json").read_text(encoding="utf-8")
     assert json.loads(recorded)["template"] == "https://example.com/org/mlops-template.git"
-    assert "secret" not in recorded
+    assert not [path for path in files(project) if b"secret@" in path.read_bytes()]
 
 
 @pytest.mark.parametrize("created_by", some_quick(["cookiecutter", "cruft"]))
@@ -167,13 +186,15 @@ def test_uncommitted_changes_are_not_overwritten(template: Path, tmp_path: Path)
     command = ["cookiecutter", template, "--no-input", "-f", "-o", out, "project_name=Taxi Fares"]
     settled(*command, cwd=tmp_path)
     project = out / "taxi-fares"
+    done = run(*command, cwd=tmp_path)
+    assert "uncommitted changes" in done.stderr, "without git, all of it could be somebody's work"
     git("init", "-q", cwd=project)
     commit(project, "generated")
     (project / "README.md").write_text("mine\n")
     done = run(*command, cwd=tmp_path)
     assert done.returncode != 0
     assert "uncommitted changes" in done.stderr
-    assert "cruft update" in done.stderr
+    assert "uv run mlops update" in done.stderr
     assert (project / "README.md").read_text() == "mine\n"
     commit(project, "mine")
     settled(*command, cwd=tmp_path)

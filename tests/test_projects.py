@@ -105,7 +105,7 @@ def test_check(baked: Baked, azure: Environment, task: str, tmp_path: Path) -> N
     shutil.copytree(baked(task), root)
     done = azure.mlops("check", cwd=root, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("✓") == 8
+    assert done.stdout.count("✓") == 9
 
 
 @pytest.mark.parametrize(

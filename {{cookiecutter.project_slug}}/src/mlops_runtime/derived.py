@@ -15,6 +15,8 @@ from typing import Any
 from mlops_runtime.errors import Problem
 
 ENVIRONMENTS = Path("mlops", "azureml", "environments")
+# Where everything is that files are derived from.
+SOURCES = (".python-version", "config/", "infrastructure/", "mlops/", "pyproject.toml", "src/mlops_runtime/")
 # AzureML environment: the file derived for it, and the dependency group and the extra that it has besides.
 FILES = {
     "train": ("conda.yml", "train", "job"),

@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
         ("data contract", _data),
         ("derived files", _derived),
         ("infrastructure data", _estate),
+        ("template updates", _updates),
     ]
     if args.infrastructure:
         checks.append(("ready for Azure", _infrastructure))
@@ -202,6 +203,14 @@ def _infrastructure(root: Path) -> Iterator[str]:
     for warning in infrastructure.warnings(settings):
         print(f"! {warning}")
     yield from infrastructure.missing(root, settings)
+
+
+def _updates(root: Path) -> Iterator[str]:
+    """No conflict of a template update is left."""
+    from mlops_runtime import merging
+
+    for name in merging.unresolved(root):
+        yield f"{name} has a conflict of a template update: resolve it."
 
 
 def _texts(content: Any, key: str = "") -> Iterator[tuple[str, str]]:
