@@ -81,9 +81,7 @@ def test_azure_pipelines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("missing", [*WHO, "everything"])
-def test_everywhere_else_people_sign_in(
-    github: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, missing: str
-) -> None:
+def test_everywhere_else_people_sign_in(github: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     for name in (missing,) if missing in WHO else (*WHO, *federation.GITHUB):
         monkeypatch.delenv(name)
     assert federation.credential() is None

@@ -78,7 +78,7 @@ def test_linters_find_nothing(repository: Path) -> None:
 FAULTS = {
     "an output that no job has": ("release", "needs.find.outputs.commit", "needs.find.outputs.commmit"),
     "an unquoted variable": ("apply", '--env "$ENVIRONMENT"', "--env $ENVIRONMENT"),
-    "text of others in a script": ("release", "version=${GIVEN:-$FOUND}", "version=${{ inputs.version }}"),
+    "text of others in a script": ("release", 'env.GIVEN == ""', '"${{ inputs.version }}" == ""'),
     "an action by its tag": ("train", "checkout@3d3c42e5aac5ba805825da76410c181273ba90b1", "checkout@v7"),
     "a token that stays on the disk": ("train", "persist-credentials: false", "fetch-depth: 1"),
     "a job that others would share": ("train", "permissions: {}\n", ""),
@@ -145,7 +145,8 @@ def test_every_command_is_known_with_its_options() -> None:
         lines = [line for line in step.get("run", "").splitlines() if "mlops" in line]
         if find_spec("mlops_runtime.commands.update") is None:
             lines = [line for line in lines if "mlops update" not in line]
-        assert faults("\n".join(lines)) == [], where
+        chosen = re.sub(r"\$\{\w+:\+(--[a-z]+)\}", r"\1", "\n".join(lines))  # options that are not always there
+        assert faults(chosen) == [], where
 
 
 def test_every_variable_output_environment_and_path_is_there(baked: Baked) -> None:

@@ -144,9 +144,7 @@ def test_the_readme_says_what_is_done(tool: str) -> None:
     assert found == 2
 
 
-def test_parameters_that_do_not_fit_are_found(
-    world: World, plug_ins: Callable[[str, str], None], mlops: Mlops
-) -> None:
+def test_parameters_that_do_not_fit_are_found(world: World, plug_ins: Callable[[str, str], None], mlops: Mlops) -> None:
     plug_ins("github-actions", "arm")
     shutil.copytree(TOOLS["arm"] / "infrastructure", world.root / "infrastructure", dirs_exist_ok=True)
     filled(world)

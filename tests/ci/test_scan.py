@@ -95,7 +95,11 @@ def test_a_vulnerable_image_is_barred_and_removed(gate: SimpleNamespace, mlops: 
     assert (code, "CVE-2030-1: openssl 3.0 (image)" in said) == (1, True), said
     assert gate.tags["scan"] == "failed"
     assert gate.world.state["images"] == []
-    assert (record(gate)["image"], record(gate)["image_removed"], record(gate)["model"]) == (IMAGE, "yes", "taxi-fares 7")
+    assert (record(gate)["image"], record(gate)["image_removed"], record(gate)["model"]) == (
+        IMAGE,
+        "yes",
+        "taxi-fares 7",
+    )
     assert record(gate)["findings"] == [
         {"where": "image", "id": "CVE-2030-1", "package": "openssl", "version": "3.0", "fixed": "3.1"}
     ]

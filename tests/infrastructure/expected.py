@@ -13,7 +13,7 @@ import yaml
 
 HERE = Path(__file__).parent
 ENVIRONMENTS = ("shared", "dev", "staging", "prod")
-OURS = {"costs.yml", "pipelines.yml"}  # data in infrastructure/ that `mlops` alone reads
+OURS = {"checkov.yml", "costs.yml", "pipelines.yml"}  # data in infrastructure/ that `mlops` alone reads
 IDENTITIES = {
     "workspace": "workspace",
     "compute": "compute",

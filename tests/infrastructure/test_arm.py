@@ -338,8 +338,9 @@ def generated(shared: Path) -> Path:
 def test_a_project_has_these_files(generated: Path) -> None:
     files = {path.relative_to(generated).as_posix() for path in (generated / "infrastructure").iterdir()}
     derived = {f"infrastructure/azuredeploy.parameters.{name}.json" for name in expected.ENVIRONMENTS}
-    base = {f"infrastructure/{path.name}" for path in (TEMPLATE / SLUG_FOLDER / "infrastructure").iterdir()}
-    assert files == {FILE, "infrastructure/README.md", *derived, *base}
+    layers = (TEMPLATE / SLUG_FOLDER, TEMPLATE / "ci" / SLUG_FOLDER)
+    others = {f"infrastructure/{path.name}" for layer in layers for path in (layer / "infrastructure").iterdir()}
+    assert files == {FILE, "infrastructure/README.md", *derived, *others}
     for check in (test_structure.test_text_files, test_structure.test_no_trace_of_other_tasks):
         check(lambda task: generated, "classification")
 

@@ -320,6 +320,24 @@ def test_all_or_nothing(case: Make, tmp_path: Path, fault: str, moment: str) -> 
     assert git("status", "--porcelain", cwd=one.root) == "UU a\nM  b\nD  c\nA  far/away/new\n"
 
 
+def test_git_breaks_off_half_way(case: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a full disk, say: a new file is written, and git does not know it yet."""
+    one = case({"a": "1\n"}, {"a": "1\n"}, {"a": "2\n", "far/away/new": "n\n"})
+    before, merge, real = state(one.root), one.merge(), merging.git
+
+    def half(folder: Path, *arguments: str, **more: str) -> str:
+        if arguments[0] == "read-tree" and "-u" in arguments:
+            write(one.root, {"a": "2\n", "far/away/new": "n\n"})
+            raise Problem("No space left on device")
+        return real(folder, *arguments, **more)
+
+    monkeypatch.setattr(merging, "git", half)
+    with pytest.raises(Problem, match="No space left"):
+        merge.apply()
+    assert state(one.root) == before
+    assert not (one.root / "far").exists()
+
+
 def test_after_a_kill_nothing_of_a_person_is_taken_back(case: Make) -> None:
     one = case({"a": "1\n"}, {"a": "1\n"}, {"a": "2\n", "new": "n\n"})
     journal = one.root / ".git/mlops-update.json"

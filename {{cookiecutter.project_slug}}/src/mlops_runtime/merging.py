@@ -249,9 +249,11 @@ def _all_or_nothing(root: Path, written: dict[str, object]) -> Iterator[None]:
         _journal(root).unlink()
     except BaseException:
         handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-        _take_back(root)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        try:
+            _take_back(root)
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
         raise
 
 
