@@ -20,7 +20,8 @@ APPROVERS = {
     "shared.approvals.reviewers.prod.product_owner": ["olaf"],
 }
 MAIN = "project_path:acme/taxi-fares:ref_type:branch:ref:main"
-TIERS = {"shared": "other", "dev": "development", "staging": "staging", "prod": "production", "plan": "testing"}
+TIERS = {"shared": "other", "dev": "development", "staging": "staging", "prod": "production"}
+TIERS |= {"plan": "testing", "monitor": "other"}
 SCHEDULES = {"release", "monitor", "drift", "template-update"}
 
 
@@ -74,8 +75,10 @@ def test_everything_is_made(gitlab: World) -> None:
     assert filled(gitlab) == []
     state, project = gitlab.state, here(gitlab)
     for name in TIERS:
-        assert subjects(gitlab)[name] == f"{MAIN}:environment_protected:true:deployment_tier:{TIERS[name]}"
+        guarded = "false" if name == "monitor" else "true"
+        assert subjects(gitlab)[name] == f"{MAIN}:environment_protected:{guarded}:deployment_tier:{TIERS[name]}"
         assert project["variables"][f"{name}/AZURE_SUBSCRIPTION_ID"]["value"] == state["account"]["id"]
+    assert len(set(subjects(gitlab).values())) == len(TIERS)
     issuers = {one["issuer"] for listed in state["credentials"].values() for one in listed}
     assert issuers == {"https://gitlab.com"}
     assert len({project["variables"][f"{name}/AZURE_CLIENT_ID"]["value"] for name in TIERS}) == len(TIERS)
@@ -103,6 +106,7 @@ def test_who_approves(gitlab: World) -> None:
     }
     for name, rules in wanted.items():
         assert protection(gitlab, name) == {"deploy_access_levels": [{"access_level": 40}], "approval_rules": rules}
+    assert "monitor" not in here(gitlab)["protected"]
     assert here(gitlab)["settings"]["allow_pipeline_trigger_approve_deployment"] is False
 
 
@@ -184,8 +188,8 @@ def test_without_approvals_there_is_no_production(gitlab: World, plan: str) -> N
     assert code == 1
     assert "environments of acme/taxi-fares cannot ask for approval: that needs GitLab Premium" in printed
     apps = [app["displayName"] for app in gitlab.state["apps"].values()]
-    assert apps == ["taxi-fares-dev-pipelines", "taxi-fares-plan-pipelines"]
-    assert {one["name"] for one in here(gitlab)["environments"].values()} == {"dev", "plan"}
+    assert apps == [f"taxi-fares-{name}-pipelines" for name in ("dev", "plan", "monitor")]
+    assert {one["name"] for one in here(gitlab)["environments"].values()} == {"dev", "plan", "monitor"}
     assert here(gitlab)["schedules"] == {}
     gitlab.set(**{"shared.approvals.unprotected": "CTO, 2030-01-15: one person works on it"})
     gitlab.make()
@@ -291,7 +295,7 @@ def test_one_workspace_for_all(gitlab: World) -> None:
         gitlab.set(**{f"{name}.azure.{key}": value for key, value in read(gitlab, "prod")["azure"].items()})
         gitlab.set(**{f"{name}.azure.subscription": ""})
     gitlab.make()
-    assert {one["name"] for one in here(gitlab)["environments"].values()} == {"shared", "prod", "plan"}
+    assert {one["name"] for one in here(gitlab)["environments"].values()} == {"shared", "prod", "plan", "monitor"}
     assert here(gitlab)["variables"]["*/ENVIRONMENT_DEV"]["value"] == "prod"
     assert here(gitlab)["variables"]["*/ENVIRONMENT_STAGING"]["value"] == "prod"
 

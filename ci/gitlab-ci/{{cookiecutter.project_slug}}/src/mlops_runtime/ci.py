@@ -6,14 +6,22 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
-from mlops_runtime.bootstrap.context import PLAN, SHARED, Context
+from mlops_runtime.bootstrap.context import MONITOR, PLAN, SHARED, Context
 from mlops_runtime.bootstrap.steps import BEFORE, STALE, Facts, Later, Refused, Step
 from mlops_runtime.bootstrap.tools import Denied, found, glab
 from mlops_runtime.errors import Problem
 
 HERE = "projects/:id"  # glab knows which
 WITH_APPROVALS = ("premium", "ultimate", "silver", "gold", "opensource")  # plans of gitlab.com; also as name_trial
-TIERS = {SHARED: "other", "dev": "development", "staging": "staging", "prod": "production", PLAN: "testing"}
+# GitLab has five tiers; what tells `monitor` from `shared` in a subject is that it is not protected.
+TIERS = {
+    SHARED: "other",
+    "dev": "development",
+    "staging": "staging",
+    "prod": "production",
+    PLAN: "testing",
+    MONITOR: "other",
+}
 SUBJECT = ("project_path", "ref_type", "ref")  # what subjects are made of, if nobody says otherwise
 OWN_SUBJECT = (*SUBJECT, "environment_protected", "deployment_tier")
 SINCE = (18, 7)  # GitLab puts the tier of the environment into subjects
@@ -88,8 +96,12 @@ class Host:
         branch = f"project_path:{self.name}:ref_type:branch:ref:{self.branch}"
         if not self.has_own_subjects:
             return branch
-        tier = TIERS[environment]
-        return f"{branch}:environment_protected:{str(self.has_approvals).lower()}:deployment_tier:{tier}"
+        guarded = str(self._is_guarded(environment)).lower()
+        return f"{branch}:environment_protected:{guarded}:deployment_tier:{TIERS[environment]}"
+
+    def _is_guarded(self, environment: str) -> bool:
+        """Whether an environment is protected: all are where the plan has that, but the one that only looks."""
+        return self.has_approvals and environment != MONITOR
 
     def gates(self, environment: str) -> list[Step]:
         """What must be there before an identity trusts this environment; its protection is the last of it.
@@ -173,14 +185,14 @@ class Host:
 
     def _environment(self, environment: str, needs: tuple[str, ...]) -> Step:
         place, tier = f"{HERE}/environments", TIERS[environment]
-        path = f"{HERE}/protected_environments"
+        path, guarded = f"{HERE}/protected_environments", self._is_guarded(environment)
 
         def wanted() -> dict[str, list[dict[str, Any]]]:
             rules = [{**one, "required_approvals": 1} for one in self._approvers(environment)]
             return {"deploy_access_levels": [{"access_level": MAINTAINERS}], "approval_rules": rules}
 
         def protection() -> dict[str, Any] | None:
-            there: dict[str, Any] | None = found(glab, f"{path}/{environment}") if self.has_approvals else None
+            there: dict[str, Any] | None = found(glab, f"{path}/{environment}") if guarded else None
             return there
 
         def listed() -> dict[str, Any] | None:
@@ -188,7 +200,7 @@ class Host:
 
         def find() -> Facts | None:
             rules, one, guard = wanted(), listed(), protection()  # refused even if it is there
-            if one is None or (guard is None and self.has_approvals):
+            if one is None or (guard is None and guarded):
                 return None
             stale = one["tier"] != tier or (guard is not None and _protected(guard) != rules)
             return {"id": one["id"], STALE: stale}
@@ -198,7 +210,7 @@ class Host:
             one = there or glab(place, "POST", {"name": environment, "tier": tier})
             if one["tier"] != tier:
                 glab(f"{place}/{one['id']}", "PUT", {"tier": tier})
-            if self.has_approvals:
+            if guarded:
                 protect(before)
             return {"id": one["id"], "new": there is None, BEFORE: before and _protected(before)}
 
