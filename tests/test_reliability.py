@@ -52,7 +52,7 @@ def test_a_generation_that_was_killed(tmp_path: Path, baked: Callable[..., Path]
     assert start(command, tmp_path).wait() == 0
     took = time.monotonic() - began
     shutil.rmtree(project)
-    for hundredths in range(20, 110, 6):
+    for hundredths in range(30, 110, 8):
         process = start(command, tmp_path)
         time.sleep(took * hundredths / 100)
         os.killpg(process.pid, signal.SIGKILL)
