@@ -274,7 +274,8 @@ UPDATE = """
 import signal, sys
 from pathlib import Path
 from mlops_runtime import merging
-signal.signal(signal.SIGTERM, signal.default_int_handler)  # as `mlops` does
+for number in (signal.SIGINT, signal.SIGTERM):  # as in `mlops`; a shell's background jobs ignore the first
+    signal.signal(number, signal.default_int_handler)
 root, folder = Path(sys.argv[1]), Path(sys.argv[2])
 merging.recover(root)
 merging.refuse_uncommitted(root)
