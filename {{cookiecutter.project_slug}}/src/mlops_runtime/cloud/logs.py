@@ -3,9 +3,9 @@
 import json
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.request import Request
 
-from mlops_runtime import cloud, infrastructure
+from mlops_runtime import cloud, infrastructure, web
 from mlops_runtime.config import Config
 from mlops_runtime.errors import Problem
 
@@ -44,7 +44,7 @@ def _send(service: str, path: str, content: Any = None) -> Any:
         },
     )
     try:
-        with urlopen(request, timeout=SECONDS) as answer:
+        with web.ask(request, SECONDS) as answer:
             return json.load(answer)
     except HTTPError as error:
         said = error.read().decode(errors="replace")[:500]
