@@ -69,7 +69,7 @@ def test_planted_faults_are_found(repository: Path, check: str) -> None:
     assert run(*CHECKS[check], cwd=repository).returncode != 0
 
 
-def test_the_template_itself() -> None:
+def test_the_template_itself() -> None:  # its workflows are in test_repository.py
     for command in (CHECKS["ruff check"], CHECKS["ruff format"], ["shellcheck", ".ci/run"]):
         done = run(*command, cwd=TEMPLATE)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -45,7 +45,8 @@ def test_first_update_unchanged_rollback(world: World) -> None:
     assert {name: one["dataCollectionMode"] for name, one in collector.items()} == dict.fromkeys(
         ("model_inputs", "model_outputs", "refused"), "Enabled"
     )
-    assert blue["properties"]["environmentVariables"]["MLOPS_MODEL_VERSION"] == "1"
+    variables = blue["properties"]["environmentVariables"]
+    assert (variables["MLOPS_MODEL_VERSION"], variables["MLOPS_MODEL_DIGEST"]) == ("1", "1".ljust(64, "0"))
     endpoint = (world.found() or {})["properties"]
     assert endpoint["authMode"].lower() == ("amltoken" if "compute" in endpoint else "aadtoken")
     assert world.tags == {}, "the lease was given back"

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -97,6 +98,38 @@ def test_a_refused_candidate_is_not_registered(
     assert "score is 0.9" in capsys.readouterr().out
     assert not Path("out").exists()
     assert tracking.versions("toy") == []
+
+
+def test_a_model_whose_files_have_changed_is_not_loaded(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, evaluation = candidate(project, 2.0)
+    register.register(model, evaluation, "toy")
+    champion = tracking.champion("toy")
+    assert champion
+    stored = tracking.fetch(champion)
+    (stored / "MLmodel").write_text("of no account: {nobody: reads it}")
+    assert tracking.fetch(champion) == stored
+
+    recorded = champion.tags["model_digest"]
+    monkeypatch.setenv(serving.MODEL_DIR, str(stored.parent))  # as a deployment has it
+    monkeypatch.setenv(tracking.DIGEST, recorded)
+    factor, other = tracking.model_data(stored) / "factor.json", tracking.model_data(stored) / "other.json"
+    changes: list[Callable[[], object]] = [
+        lambda: factor.write_text("3.0"),
+        lambda: other.write_text("1"),
+        lambda: factor.rename(other),
+        factor.unlink,
+    ]
+    for change in changes:
+        change()
+        with pytest.raises(Problem, match=f"not those that were registered.*recorded is {recorded[:12]}"):
+            tracking.fetch(champion)
+        with pytest.raises(Problem, match="Nothing was loaded"):
+            serving.model_folder()
+        other.unlink(missing_ok=True)
+        factor.write_text("2.0")
+    assert serving.model_folder() == tracking.model_data(tracking.fetch(champion))
+    with pytest.raises(Problem, match="recorded is nothing"):
+        tracking.verify(stored, None)
 
 
 def test_copies_from_the_registry_are_no_versions_of_this_workspace(monkeypatch: pytest.MonkeyPatch) -> None:

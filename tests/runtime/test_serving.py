@@ -30,6 +30,7 @@ from . import serving_toy
 
 INPUTS = Contract.model_validate(serving_toy.CONTRACT)
 ROW = serving_toy.ROW
+AS_JSON: dict[str, Any] = {"content_type": "application/json"}
 
 
 def free_port() -> int:
@@ -46,6 +47,7 @@ class Server:
 
     def send(self, body: Any, method: str = "POST", path: str = "/score", **headers: str) -> tuple[int, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        headers = {"Content-Type": "application/json", **headers}
         connection.request(method, path, body, headers, encode_chunked=hasattr(body, "__next__"))
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read())
@@ -148,6 +150,23 @@ def test_good_requests_in_both_forms(server: Server) -> None:
     assert server.send(split(order, [[ROW[name] for name in order]] * 2)) == (200, {"predictions": [expected] * 2})
     status, answer = server.send(rows({"x": None, "note": "🙂", "member": False, "row": 4, "when": "2024-05-01"}))
     assert (status, answer["predictions"]) == (200, [{"doubled": 0.0, "hour": 0, "label": "none"}])
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "TEXT/PLAIN"]
+)
+def test_what_a_page_in_a_browser_can_send_unasked_is_refused(server: Server, kind: str) -> None:
+    origin = {"Origin": "https://evil.example", "Host": "127.0.0.1"}
+    status, answer = server.send(rows({"row": 99}), **origin, **{"Content-Type": kind})
+    assert (status, "send application/json" in answer["message"]) == (415, True)
+    kept = [line for file in server.collected.glob("*.jsonl") for line in file.read_text(encoding="utf-8").splitlines()]
+    assert json.loads(kept[-1])["status"] == 415
+    # Of other kinds it must ask first, with OPTIONS; without Access-Control-Allow-Origin the browser stops there.
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection.request("OPTIONS", "/score", headers={**origin, "Access-Control-Request-Method": "POST"})
+    said = connection.getresponse()
+    assert not any(name.lower().startswith("access-control-") for name, _ in said.getheaders())
+    assert server.send(rows({}), **{"Content-Type": "Application/JSON; charset=utf-8"})[0] == 200
 
 
 def test_body_in_pieces_without_length(server: Server) -> None:
@@ -315,7 +334,9 @@ def test_only_what_may_be_kept_is_collected(tmp_path: Path) -> None:
         return {"label": columns["note"]}
 
     service = serving.Service(INPUTS, predict, 100, 1000, FileCollector(tmp_path), keep)
-    with flask.Flask("test").test_request_context(method="POST", data=rows({"note": "Anna"}, {"note": "Olga"})):
+    with flask.Flask("test").test_request_context(
+        method="POST", data=rows({"note": "Anna"}, {"note": "Olga"}), **AS_JSON
+    ):
         answer = service.respond(flask.request)
     assert answer == {"predictions": [{"label": "Anna"}, {"label": "Olga"}]}, "the answer itself stays as it is"
     (line,) = (path.read_text(encoding="utf-8") for path in tmp_path.iterdir())
@@ -330,7 +351,7 @@ def test_a_model_may_refuse(tmp_path: Path) -> None:
         raise serving.Rejected(413, "too much work")
 
     service = serving.Service(INPUTS, predict, 100, 1000, FileCollector(tmp_path))
-    with flask.Flask("test").test_request_context(method="POST", data=rows({"note": "Anna"})):
+    with flask.Flask("test").test_request_context(method="POST", data=rows({"note": "Anna"}), **AS_JSON):
         answer = service.respond(flask.request)
     assert (answer.status_code, "too much work" in answer.get_data(as_text=True)) == (413, True)
     assert [one["status"] for one in load_collected(tmp_path, "").refused] == [413]

@@ -190,13 +190,14 @@ class _Prices:
 
     def _page(self, address: str) -> dict[str, Any]:
         from urllib.parse import quote, urlsplit
-        from urllib.request import urlopen
+
+        from mlops_runtime import web
 
         to, known = urlsplit(address), urlsplit(SOURCE)
         if (to.scheme, to.hostname) != (known.scheme, known.hostname):
             raise Problem(f"Azure's price list continues at another place, which is not asked: {address}")
         try:
-            with urlopen(quote(address, safe=":/?&=%$'+,"), timeout=TIMEOUT) as answer:
+            with web.ask(quote(address, safe=":/?&=%$'+,"), TIMEOUT) as answer:
                 page: dict[str, Any] = json.load(answer)
         except (OSError, ValueError) as error:
             advice = "must be reachable from here, through HTTPS_PROXY if need be; it needs no sign-in"

@@ -47,6 +47,7 @@ DTYPES: dict[str, Any] = {
     "bytes": object,  # as base64 text
 }
 WRITTEN_AS: dict[str, str] = {"datetime": " ISO 8601, without time zone.", "bytes": " As base64 text."}
+JSON = ("application/json",)
 YEARS = range(1678, 2262)  # what pandas can hold
 
 
@@ -68,8 +69,11 @@ class Rejected(Exception):
 
 
 def model_folder() -> Path:
-    """The folder for `load` in the deployed model: AZUREML_MODEL_DIR or, as Azure ML nests it, one level below."""
-    from mlops_runtime.tracking import model_data
+    """The folder for `load` in the deployed model: AZUREML_MODEL_DIR or, as Azure ML nests it, one level below.
+
+    Problem when its files do not have the digest that MLOPS_MODEL_DIGEST gives.
+    """
+    from mlops_runtime.tracking import DIGEST, model_data, verify
 
     value = os.environ.get(MODEL_DIR)
     if not value:
@@ -79,6 +83,8 @@ def model_folder() -> Path:
         raise Problem(f"{MODEL_DIR} is {folder}, which is not a folder.")
     for place in (folder, *sorted(child for child in folder.iterdir() if child.is_dir())):
         if (place / "MLmodel").is_file():
+            if DIGEST in os.environ:
+                verify(place, os.environ[DIGEST])
             return model_data(place)
     raise Problem(f"No MLflow model (a file MLmodel) in {folder} or one level below.")
 
@@ -202,15 +208,28 @@ class Service:
         }
 
 
-def read_body(request: "flask.Request", max_bytes: int) -> bytes:
-    """The request's body; never holds more than `max_bytes` of it."""
+def read_body(request: "flask.Request", max_bytes: int, kinds: Iterable[str] = JSON) -> bytes:
+    """The request's body; never holds more than `max_bytes` of it. Rejected if it is not said to be one of `kinds`.
+
+    A page in a browser can send forms and plain text to any address unasked, `mlops serve` on its user's own machine
+    among them; of these kinds it must ask the server first, which does not agree.
+    """
     body: bytes = request.stream.read(max_bytes + 1)
     if len(body) > max_bytes:
         drained = 0
         while drained < DRAINED and (piece := len(request.stream.read(2**16))):
             drained += piece
         raise Rejected(413, f"the body is larger than {max_bytes:,} bytes; send fewer rows at a time")
+    kind = media_type(request)
+    if kind not in kinds:
+        said = f"Content-Type: {kind} is" if kind else "a request without Content-Type is"
+        raise Rejected(415, f"{said} not accepted; send {' or '.join(kinds)}")
     return body
+
+
+def media_type(request: "flask.Request") -> str:
+    """What a request says that its body is, in lower case, without options."""
+    return str(request.content_type or "").partition(";")[0].strip().lower()
 
 
 def parse(body: bytes) -> Any:

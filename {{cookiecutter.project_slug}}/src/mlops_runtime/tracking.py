@@ -18,12 +18,15 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlops_runtime.errors import Problem
+
 if TYPE_CHECKING:
     import mlflow
     import pandas as pd
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 PIPELINE_RUN = "MLOPS_PIPELINE_RUN"  # set by the local runner: groups the steps' MLflow runs
+DIGEST = "MLOPS_MODEL_DIGEST"  # what the files of the model that is to be loaded must add up to
 COPIED = "copied_from"  # tag of a version that comes from the registry: its version there, a digest, is no number
 
 
@@ -127,6 +130,17 @@ def digest(folder: Path) -> str:
     return total.hexdigest()
 
 
+def verify(path: Path, recorded: str | None) -> None:
+    """Problem unless the files of an MLflow model are those whose digest was recorded when it was registered."""
+    found = digest(model_data(path))
+    if found != recorded:
+        raise Problem(
+            f"The model's files in {path} are not those that were registered: their digest is {found[:12]}, recorded "
+            f"is {(recorded or 'nothing')[:12]}. Nothing was loaded. Find out who changed them; `mlops run` or "
+            f"`mlops submit` registers a model anew, and the tag `retired` takes this version out of use."
+        )
+
+
 def loaded_packages(without: set[str]) -> list[str]:
     """The distributions that this process has imported, pinned: the environment that the model was made in."""
     owners = packages_distributions()
@@ -170,6 +184,11 @@ def champion(name: str) -> Version | None:
 
 
 def fetch(version: Version) -> Path:
-    """The folder of a registered version's MLflow model; on the laptop the stored one itself, so only read it."""
+    """The folder of a registered version's MLflow model; on the laptop the stored one itself, so only read it.
+
+    Problem when its files have changed since it was registered.
+    """
     mlflow = connect()
-    return Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}"))
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}"))
+    verify(folder, version.tags.get("model_digest"))
+    return folder

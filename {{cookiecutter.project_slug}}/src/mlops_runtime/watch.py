@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ def main() -> None:
 
     settings = config.load_shared(args.config)
     package = settings.project.package
+    if tracking.DIGEST in os.environ:
+        tracking.verify(args.model, os.environ[tracking.DIGEST])
     model = importlib.import_module(f"{package}.model").load(tracking.model_data(args.model))
     scenario: Any = importlib.import_module(f"{package}.monitor")
     version = tracking.Version(settings.project.name, args.model_version, {})

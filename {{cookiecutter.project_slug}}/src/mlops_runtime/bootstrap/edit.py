@@ -16,7 +16,7 @@ Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 def read(path: Path, key: Key) -> Any:
     """The value under `key`; None when there is none."""
-    value = yaml.load(path.read_text(encoding="utf-8"), Loader)
+    value = yaml.load(path.read_text(encoding="utf-8"), Loader)  # nosec B506: a safe one, above
     for name in key:
         value = value.get(name) if isinstance(value, dict) else None
     return value
@@ -74,6 +74,6 @@ def _flow(value: Any) -> str:
 
 def _save(path: Path, text: str, start: int, end: int, new: str) -> None:
     changed = text[:start] + new + text[end:]
-    yaml.load(changed, Loader)
+    yaml.load(changed, Loader)  # nosec B506
     with replacing(path) as file:
         file.write_text(changed, encoding="utf-8", newline="\n")

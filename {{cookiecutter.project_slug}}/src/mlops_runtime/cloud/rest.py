@@ -3,9 +3,9 @@
 import json
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.request import Request
 
-from mlops_runtime import cloud
+from mlops_runtime import cloud, web
 from mlops_runtime.errors import Problem
 
 MANAGEMENT = "https://management.azure.com"
@@ -31,7 +31,7 @@ def send(url: str, content: Any = None, *, what: str, helps: str, audience: str 
         },
     )
     try:
-        with urlopen(request, timeout=SECONDS) as answer:
+        with web.ask(request, SECONDS) as answer:
             return json.load(answer)
     except HTTPError as error:
         said = error.read().decode(errors="replace")[:500]

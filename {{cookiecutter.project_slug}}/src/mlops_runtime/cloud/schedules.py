@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops_runtime import cloud, register
+from mlops_runtime import cloud, register, tracking
 from mlops_runtime.cloud.assets import Assets, digest
 from mlops_runtime.cloud.errors import explained
 from mlops_runtime.cloud.jobs import ENDED, fetch_artifacts, overrides
-from mlops_runtime.cloud.models import Registered
+from mlops_runtime.cloud.models import DIGEST, Registered
 from mlops_runtime.config import Config, Scalar, read_yaml
 from mlops_runtime.errors import Problem
 
@@ -24,7 +24,7 @@ CONTENT = "content"  # tag: what the schedule was made from
 def watch(settings: Config, client: "MLClient", model: Registered, collected: str) -> None:
     """Have what a deployment of this model collects at `collected` compared with what the model was accepted on."""
     values: dict[str, Scalar] = {"model": model.reference, "model_version": model.version, "collected": collected}
-    _ensure(client, settings, WATCH, values, {})
+    _ensure(client, settings, WATCH, values, {tracking.DIGEST: model.tags.get(DIGEST, "")})
 
 
 def monitor(settings: Config, client: "MLClient", deployment: str, reference: Path) -> None:

@@ -10,12 +10,12 @@ import subprocess
 import sys
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from mlops_runtime import web
 from mlops_runtime.errors import Problem
 
 BOOT_SECONDS = 120
@@ -162,7 +162,7 @@ def _wait_until_healthy(server: "subprocess.Popen[bytes]", url: str, log: Path) 
         if server.poll() is not None:
             raise Problem(f"The server did not start. The end of {log}:\n{_tail(log)}")
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with web.ask(url, 5) as answer:
                 if answer.status == 200:
                     return
         except (urllib.error.URLError, OSError):  # not listening yet

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from mlops_runtime import web
 from mlops_runtime.rollout import Answer, failed
 
 TIMEOUT = 60  # seconds
@@ -24,7 +25,7 @@ def asker(uri: str, deployment: str, token: Callable[[], str]) -> Ask:
         request = urllib.request.Request(uri, body, {**headers, "Authorization": f"Bearer {token()}"}, method="POST")
         started = time.monotonic()
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT) as given:
+            with web.ask(request, TIMEOUT) as given:
                 content = given.read()
                 return Answer(given.status, time.monotonic() - started, content)
         except urllib.error.HTTPError as error:

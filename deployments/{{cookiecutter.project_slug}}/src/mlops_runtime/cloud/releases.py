@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from mlops_runtime import cloud, release
+from mlops_runtime import cloud, release, tracking
 from mlops_runtime.cloud import models
 from mlops_runtime.cloud.assets import Assets, digest
 from mlops_runtime.cloud.errors import explained
@@ -19,7 +19,6 @@ from mlops_runtime.collecting import MASK, VERSION
 from mlops_runtime.config import Config
 from mlops_runtime.errors import Problem, Refusal
 from mlops_runtime.promotion import PROMOTED, SCAN
-from mlops_runtime.tracking import COPIED
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -97,6 +96,7 @@ def make(settings: Config, model: Registered, fetched: Path | None, variables: s
         "model": reference,
         "environment": assets.environment(settings.root / release.IMAGE),
         f"{variables}.{VERSION}": model.version,
+        f"{variables}.{tracking.DIGEST}": model.tags.get(models.DIGEST, ""),
         f"{variables}.{MASK}": ",".join(own.collection.mask),
         **more,
     }
@@ -110,7 +110,7 @@ def _copy(client: "MLClient", model: Registered, folder: Path) -> None:
     from azure.ai.ml.entities import Model
 
     if models.choose(client, model.name, model.version) is None:
-        tags = {**model.tags, COPIED: model.id}
+        tags = {**model.tags, tracking.COPIED: model.id}
         entity = Model(path=folder, type="mlflow_model", name=model.name, version=model.version, tags=tags)
         with explained(f"To copy {model.name} {model.version} into the workspace"):
             client.models.create_or_update(entity)

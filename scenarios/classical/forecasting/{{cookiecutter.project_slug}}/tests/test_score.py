@@ -60,7 +60,7 @@ def rows(series: pd.DataFrame) -> list[list[Any]]:
 def ask(rows: Any, columns: list[str] = COLUMNS, **more: Any) -> Any:
     """The answer to a request: a dict, or the server's response."""
     body = json.dumps({"input_data": {"columns": columns, "data": rows}, **more})
-    with flask.Flask("test").test_request_context(method="POST", data=body):
+    with flask.Flask("test").test_request_context(method="POST", data=body, content_type="application/json"):
         return score.service.respond(flask.request)
 
 

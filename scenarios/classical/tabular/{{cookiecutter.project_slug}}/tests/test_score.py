@@ -63,7 +63,7 @@ def port(deployed: Path, collected: Path, tmp_path_factory: pytest.TempPathFacto
 def ask(port: int, body: Any, path: str = "/score") -> tuple[int, Any]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     text = body if isinstance(body, str | None) else json.dumps(body)
-    connection.request("GET" if body is None else "POST", path, text)
+    connection.request("GET" if body is None else "POST", path, text, {"Content-Type": "application/json"})
     answer = connection.getresponse()
     return answer.status, json.loads(answer.read())
 

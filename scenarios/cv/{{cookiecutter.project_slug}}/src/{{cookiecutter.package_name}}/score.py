@@ -21,6 +21,7 @@ from {{ cookiecutter.package_name }} import data, embeddings, images, model, rev
 
 MAX_IMAGES = 64  # in one request
 MAX_BYTES = 24 * 2**20
+KINDS = ("image/jpeg", "image/jpg", "image/png", *serving.JSON, "application/octet-stream")
 REVIEW_BYTES = 2**20  # larger images are not kept
 
 fitted: model.Model
@@ -100,7 +101,8 @@ class Pictures(serving.Service):
         try:
             if request.method != "POST":
                 raise serving.Rejected(405, f"use POST, not {request.method}")
-            columns, rows = self.read(str(request.content_type or ""), serving.read_body(request, self.max_bytes))
+            body = serving.read_body(request, self.max_bytes, KINDS)
+            columns, rows = self.read(serving.media_type(request), body)
             found = self.look(columns, rows)
         except serving.Rejected as refusal:
             self.collector.refused(number, refusal.status, refusal.reasons)
@@ -110,12 +112,9 @@ class Pictures(serving.Service):
         answers = zip(*outputs.values(), strict=True)
         return {"predictions": [dict(zip(outputs, values, strict=True)) for values in answers]}
 
-    def read(self, content_type: str, body: bytes) -> tuple[list[str], serving.Rows]:
+    def read(self, kind: str, body: bytes) -> tuple[list[str], serving.Rows]:
         """The columns and rows of a request; a body that is an image becomes one row."""
-        kind = content_type.partition(";")[0].strip().lower()
         if kind.startswith("image/") or body[:8].startswith((b"\x89PNG", b"\xff\xd8\xff")):
-            if kind.startswith("image/") and kind not in ("image/jpeg", "image/jpg", "image/png"):
-                raise serving.Rejected(415, f"{kind} is not accepted; send image/jpeg or image/png")
             return [data.IMAGE], [[images.pack(body)]]
         columns, rows = serving.read_columns(serving.parse(body), self.max_rows)
         self.check(columns, rows)

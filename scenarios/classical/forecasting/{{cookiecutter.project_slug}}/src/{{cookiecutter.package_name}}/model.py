@@ -220,7 +220,7 @@ def load(folder: Path) -> Model:
     forecaster = create(facts["family"], facts["settings"], facts["horizon"], facts["seed"])
     forecaster.airports = facts["airports"]
     forecaster.load(folder)
-    with np.load(folder / "residuals.npz") as arrays:
+    with np.load(folder / "residuals.npz", allow_pickle=False) as arrays:
         return Model(forecaster, arrays["residuals"], **facts)
 
 

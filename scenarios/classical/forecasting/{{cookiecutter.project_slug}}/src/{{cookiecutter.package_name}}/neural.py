@@ -86,7 +86,7 @@ class Lstm(Forecaster):
     def load(self, folder: Path) -> None:
         """Read the weights."""
         self.network = self._new_network()
-        with np.load(folder / "weights.npz") as weights:
+        with np.load(folder / "weights.npz", allow_pickle=False) as weights:
             self.network.load_state_dict({name: torch.from_numpy(weights[name]) for name in weights})
         self.network.eval()
 

@@ -93,7 +93,7 @@ def prepare_pieces(base_model: str, texts: Sequence[str], lower: bool = True) ->
         return Pieces.train(texts, lower)
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(base_model, use_fast=True)
+    tokenizer = AutoTokenizer.from_pretrained(base_model, use_fast=True)  # nosec B615: as for the network
     return Pieces(tokenizer.backend_tokenizer, int(tokenizer.pad_token_id))
 
 
