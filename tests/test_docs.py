@@ -1,0 +1,217 @@
+"""The documentation: links lead somewhere, commands and paths exist, pictures are those that their scripts make."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from cookiecutter.main import cookiecutter
+
+from .conftest import SLUG_FOLDER, TEMPLATE
+from .tasks import ALL, BY_NAME
+
+DOCS = TEMPLATE / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+READ = [TEMPLATE / "README.md", TEMPLATE / "CONTRIBUTING.md", *PAGES]
+ANSWERS = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
+names = [path.name for path in READ]
+
+
+def read(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"`[^`\n]+`", "", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+
+
+def rows(text: str) -> Iterator[list[str]]:
+    """The rows of all tables, without headings; an empty first cell takes what stands above it."""
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        above = ""
+        for line in table.splitlines()[2:]:
+            cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+            above = cells[0] = cells[0] or above
+            yield cells
+
+
+# Links and navigation
+
+
+def anchors(path: Path) -> set[str]:
+    """As Python-Markdown makes them of headings."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.S), re.M)
+    return {re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower()) for heading in headings}
+
+
+def broken_links(path: Path) -> list[str]:
+    broken = []
+    for target in re.findall(r"!?\[[^\]]*\]\(([^)\s]+)\)", without_code(path.read_text(encoding="utf-8"))):
+        if re.match(r"https?://|mailto:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        there = (path.parent / name) if name else path
+        if not there.is_file() or (anchor and anchor not in anchors(there)):
+            broken.append(target)
+    return broken
+
+
+@pytest.mark.parametrize("path", READ, ids=names)
+def test_links(path: Path) -> None:
+    assert broken_links(path) == []
+
+
+def test_planted_broken_links_are_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# One\n[a](none.md) [b](#one) [c](page.md#two) ![d](e.svg) `[f](g.md)`\n", encoding="utf-8")
+    assert broken_links(page) == ["none.md", "page.md#two", "e.svg"]
+
+
+def settings() -> dict[str, object]:
+    loaded = yaml.safe_load((TEMPLATE / "mkdocs.yml").read_text(encoding="utf-8"))
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def test_every_page_is_in_the_navigation_once() -> None:
+    listed = re.findall(r"\S+\.md", yaml.safe_dump(settings()["nav"], width=1000))
+    assert sorted(listed) == [path.name for path in PAGES], "mkdocs.yml: nav"
+
+
+@pytest.mark.parametrize("key", ["scenario", "deployment"])
+def test_every_answer_has_its_page(key: str) -> None:
+    for value in ANSWERS[key]:
+        assert (DOCS / f"{value}.md").is_file()
+
+
+def build(root: Path, site: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
+    return subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8", check=False)
+
+
+@pytest.mark.full
+def test_the_site(tmp_path: Path) -> None:
+    """It builds without a warning, and its pages load nothing from another host."""
+    done = build(TEMPLATE, tmp_path / "site")
+    assert done.returncode == 0, done.stderr
+    pages = list((tmp_path / "site").rglob("*.html"))
+    assert {path.stem for path in pages} >= {path.stem for path in PAGES}
+    for page in pages:
+        html = page.read_text(encoding="utf-8")
+        loaded = re.findall(r"<(?:script|img|iframe|source)\b[^>]*\bsrc=\"?([^\s\">]+)", html)
+        loaded += re.findall(
+            r"<link\b(?=[^>]*rel=\"?(?:stylesheet|icon|preconnect|preload))[^>]*href=\"?([^\s\">]+)", html
+        )
+        assert not [url for url in loaded if re.match(r"(https?:)?//", url)], page
+    for style in (tmp_path / "site").rglob("*.css"):
+        assert not re.search(r"(url\(|@import )[\"']?(https?:)?//", style.read_text(encoding="utf-8")), style
+    assert not [path for path in PAGES if "```mermaid" in path.read_text(encoding="utf-8")], "loads a script"
+
+    copy = tmp_path / "copy"
+    shutil.copytree(DOCS, copy / "docs")
+    shutil.copy(TEMPLATE / "mkdocs.yml", copy)
+    with (copy / "docs" / "index.md").open("a", encoding="utf-8") as page:
+        page.write("\n[planted](operations.md#nowhere)\n")
+    assert build(copy, tmp_path / "broken").returncode != 0
+
+
+# What the pages name
+
+PATH = re.compile(r"(?:[\w.<>*-]+/)+[\w.<>*-]*|[\w-]+\.(?:toml|md|yml)")
+
+
+def one_at_a_time() -> list[dict[str, str]]:
+    """Each task, and each other value of the questions with choices, beside default answers."""
+    several = {key: ANSWERS[key] for key in ("ci_system", "iac_tool", "deployment")}
+    first = {key: values[0] for key, values in several.items()}
+    tasks = [{"scenario": task.scenario, "task": task.name, **first} for task in ALL]
+    return [*tasks, *({**tasks[0], key: value} for key, values in several.items() for value in values[1:])]
+
+
+@pytest.fixture(scope="module")
+def projects(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[dict[str, str], Path]]:
+    """A project for each of them: only read it."""
+    made = []
+    for answers in one_at_a_time():
+        folder = tmp_path_factory.mktemp("docs")
+        cookiecutter(str(TEMPLATE), no_input=True, output_dir=str(folder), extra_context=answers)
+        made.append((answers, next(folder.iterdir())))
+    return made
+
+
+def applies(condition: str, answers: dict[str, str]) -> bool:
+    """Whether the last column of the page's tables means a project of these answers."""
+    if condition == "all":
+        return True
+    wanted: dict[str, set[str]] = {}
+    for word in condition.split(", "):
+        key = next((k for k in ("scenario", "ci_system", "iac_tool", "deployment") if word in ANSWERS[k]), "task")
+        assert key != "task" or word in BY_NAME, f"{word!r} is no answer"
+        wanted.setdefault(key, set()).add(word)
+    return all(answers[key] in values for key, values in wanted.items())
+
+
+def wrong_paths(text: str, made: list[tuple[dict[str, str], Path]]) -> list[str]:
+    wrong = []
+    for cells in rows(text):
+        for path in [word for word in re.findall(r"`([^`]+)`", cells[1]) if PATH.fullmatch(word)]:
+            for answers, root in made:
+                there = bool(list(root.glob(path.replace("<package>", "ml_project").rstrip("/"))))
+                if there != applies(cells[-1], answers):
+                    wrong.append(f"{path}: {'also' if there else 'not'} for {' '.join(answers.values())}")
+    return wrong
+
+
+def test_every_element_is_where_the_page_says(projects: list[tuple[dict[str, str], Path]]) -> None:
+    assert wrong_paths(read("pattern.md"), projects) == []
+    assert len(set(PATH.findall(read("pattern.md")))) > 60
+    for planted in ("`src/<package>/nothing.py` | all", "`src/<package>/text.py` | all", "`data/` | cv"):
+        assert wrong_paths(f"| E | P | In |\n|---|---|---|\n| x | {planted} |\n", projects), planted
+
+
+def test_keys_of_config_named_on_the_page_exist(projects: list[tuple[dict[str, str], Path]]) -> None:
+    text = read("pattern.md")
+    named = re.findall(r"`([\w.]+):?` in `((?:config|infrastructure)/\w+\.yml)`", text)
+    assert len(named) > 8
+    for key, name in named:
+        for _, root in projects:
+            content = (root / name).read_text(encoding="utf-8")
+            for part in key.split("."):
+                assert re.search(rf"\b{part}:", content), f"{key} is not in {name}"
+
+
+# Personas
+
+COLUMNS = {
+    "Workspace": "workspace",
+    "Key vault": "key_vault",
+    "Container registry": "container_registry",
+    "Storage": "storage_account",
+    "Azure DevOps": "azure_devops",
+    "Azure Artifacts": "azure_artifacts",
+    "Log Analytics": "log_analytics",
+    "Azure Monitor": "azure_monitor",
+}
+
+
+def access_on_the_page() -> dict[str, dict[str, dict[str, dict[str, list[str]]]]]:
+    """Of each persona's table: environment → persona → resource → roles."""
+    found: dict[str, dict[str, dict[str, dict[str, list[str]]]]] = {"pre_production": {}, "production": {}}
+    sections = re.split(r"^### .*`(\w+)`.*$", read("personas.md"), flags=re.MULTILINE)[1:]
+    for persona, section in zip(sections[::2], sections[1::2], strict=True):
+        found["pre_production"][persona], found["production"][persona] = {}, {}
+        for resource, dev, prod in [cells for cells in rows(section) if cells[0] in COLUMNS]:
+            for environment, cell in (("pre_production", dev), ("production", prod)):
+                if cell != "–":
+                    found[environment][persona][COLUMNS[resource]] = cell.split(", ")
+    return found
+
+
+def test_personas_have_the_access_that_the_page_says() -> None:
+    text = (TEMPLATE / SLUG_FOLDER / "infrastructure" / "rbac.yml").read_text(encoding="utf-8")
+    assert access_on_the_page() == yaml.safe_load(text)["assignments"]
