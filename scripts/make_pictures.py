@@ -3,7 +3,8 @@
     python scripts/make_pictures.py PROJECT PYTHON
 
 PROJECT is a project generated with default answers in which nothing has run, PYTHON the interpreter of an environment
-with its dependencies; Chromium must be on the path. How long steps took is left out, because that is the machine's (docs/performance.md).
+with its dependencies; Chromium must be on the path. How long steps took is left out: that is the machine's
+(docs/performance.md).
 """
 
 import argparse

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from cookiecutter.main import cookiecutter
 
-from .conftest import SLUG_FOLDER, TEMPLATE
+from .conftest import SLUG_FOLDER, TEMPLATE, Environment
 from .tasks import ALL, BY_NAME
 
 DOCS = TEMPLATE / "docs"
@@ -215,3 +215,83 @@ def access_on_the_page() -> dict[str, dict[str, dict[str, dict[str, list[str]]]]
 def test_personas_have_the_access_that_the_page_says() -> None:
     text = (TEMPLATE / SLUG_FOLDER / "infrastructure" / "rbac.yml").read_text(encoding="utf-8")
     assert access_on_the_page() == yaml.safe_load(text)["assignments"]
+
+
+# Adding a layer as the page says
+
+
+def offered(text: str) -> list[tuple[str, str, str]]:
+    """Key of cookiecutter.json, new value, label."""
+    return re.findall(r"^\| `(\w+)` \| `([\w-]+)` \| (.+) \|$", text, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, list[str]]]:
+    """A copy of the template with the layers of docs/extending.md, and the files of each new value."""
+    page = read("extending.md")
+    copy = tmp_path_factory.mktemp("extended") / "template"
+    copy.mkdir()
+    shutil.copy(TEMPLATE / "cookiecutter.json", copy)
+    for name in ("hooks", SLUG_FOLDER, "scenarios", "ci", "iac", "deployments", "licenses", "composed"):
+        shutil.copytree(TEMPLATE / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    layers: dict[str, list[str]] = {value: [] for _, value, _ in offered(page)}
+    for name, text in re.findall(r"^\*\*`([^`]+)`\*\*\n\n```\w+\n(.*?)^```$", page, re.DOTALL | re.MULTILINE):
+        file = copy / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8", newline="\n")
+        if SLUG_FOLDER in name:
+            layers[name.split("/")[1]].append(name.partition(f"{SLUG_FOLDER}/")[2])
+    questions = json.loads((copy / "cookiecutter.json").read_text(encoding="utf-8"))
+    for key, value, label in offered(page):
+        questions[key].append(value)
+        questions["__prompts__"][key][value] = label
+    tasks = re.search(r'^    "(\w+)": \["([\w-]+)"\],$', page, re.MULTILINE)
+    questions["task"] = questions["task"].replace("}[", f", '{tasks[1]}': '{tasks[2]}'}}[")
+    (copy / "cookiecutter.json").write_text(json.dumps(questions, ensure_ascii=False, indent=2), encoding="utf-8")
+    hook = copy / "hooks" / "pre_gen_project.py"
+    hook.write_text(
+        hook.read_text(encoding="utf-8").replace("TASKS = {\n", f"TASKS = {{\n{tasks[0]}\n"), encoding="utf-8"
+    )
+    return copy, layers
+
+
+@pytest.mark.parametrize("kind", ["iac_tool", "ci_system", "scenario"])
+def test_a_layer_is_added_as_the_page_says(
+    extended: tuple[Path, dict[str, list[str]]], tmp_path: Path, kind: str
+) -> None:
+    template, layers = extended
+    (value,) = (value for key, value, _ in offered(read("extending.md")) if key == kind)
+    root = Path(cookiecutter(str(template), no_input=True, output_dir=str(tmp_path), extra_context={kind: value}))
+    assert len(layers[value]) > 1
+    for name in layers[value]:
+        file = root / name.replace("{{cookiecutter.package_name}}", "ml_project")
+        assert file.is_file(), name
+        assert not re.search(r"cookiecutter|\{% raw", file.read_text(encoding="utf-8")), name
+    assert not (root / ".unfinished").exists()
+    if kind == "ci_system":
+        assert "## Toy CI" in (root / "README.md").read_text(encoding="utf-8")
+
+
+def test_projects_without_the_added_layers_are_as_before(
+    extended: tuple[Path, dict[str, list[str]]], tmp_path: Path, projects: list[tuple[dict[str, str], Path]]
+) -> None:
+    answers, before = projects[0]
+    after = Path(cookiecutter(str(extended[0]), no_input=True, output_dir=str(tmp_path), extra_context=answers))
+    for folder, other in ((before, after), (after, before)):
+        for file in folder.rglob("*"):
+            name = file.relative_to(folder)
+            if file.is_file() and name.name != ".cruft.json":
+                assert (other / name).read_bytes() == file.read_bytes(), name
+
+
+@pytest.mark.full
+def test_the_added_scenario_passes_its_check(
+    extended: tuple[Path, dict[str, list[str]]], tmp_path: Path, installed: Environment
+) -> None:
+    root = Path(
+        cookiecutter(str(extended[0]), no_input=True, output_dir=str(tmp_path), extra_context={"scenario": "toy"})
+    )
+    done = installed.mlops("check", cwd=root, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (root / "data" / "counts.csv").write_text("day,count\n2026-01-01,-3\n", encoding="utf-8")
+    assert "at least 0" in installed.mlops("check", cwd=root, check=False).stdout
