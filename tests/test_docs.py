@@ -1,18 +1,20 @@
 """The documentation: links lead somewhere, commands and paths exist, pictures are those that their scripts make."""
 
 import json
+import random
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 from cookiecutter.main import cookiecutter
 
-from .conftest import SLUG_FOLDER, TEMPLATE, Environment
+from .conftest import SLUG_FOLDER, TEMPLATE, Bake, Environment
 from .tasks import ALL, BY_NAME
 
 DOCS = TEMPLATE / "docs"
@@ -295,3 +297,59 @@ def test_the_added_scenario_passes_its_check(
     assert done.returncode == 0, done.stdout + done.stderr
     (root / "data" / "counts.csv").write_text("day,count\n2026-01-01,-3\n", encoding="utf-8")
     assert "at least 0" in installed.mlops("check", cwd=root, check=False).stdout
+
+
+# Bringing data and a model as the page says
+
+
+def deliveries(path: Path) -> None:
+    """Rows as on the page, with something to learn in them."""
+    generator = random.Random(0)
+    lines = ["delivery_id,ordered_at,district,weight,minutes"]
+    for n in range(1200):
+        district, weight = generator.choice(["north", "south"]), round(generator.uniform(0, 20), 1)
+        minutes = 20 + 2 * weight + (15 if district == "south" else 0) + generator.gauss(0, 4)
+        ordered = datetime(2026, 1, 1, 8) + timedelta(hours=n)
+        lines.append(f"{n + 1},{ordered:%Y-%m-%d %H:%M:%S},{district},{weight},{max(minutes, 1):.0f}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def replace_sections(file: Path, text: str) -> None:
+    """Put these top-level sections of a YAML file in place of those that it has."""
+    content = file.read_text(encoding="utf-8")
+    for section in re.split(r"^(?=\w)", text, flags=re.MULTILINE)[1:]:
+        key = section.partition(":")[0]
+        content, count = re.subn(rf"^{key}:.*\n(?:(?:[ ].*)?\n)*", lambda _, s=section: s, content, flags=re.MULTILINE)
+        assert count == 1, key
+    file.write_text(content, encoding="utf-8")
+
+
+@pytest.mark.full
+def test_own_data_and_model(tmp_path: Path, bake: Bake, installed: Environment) -> None:
+    page = read("own-data.md")
+    root = bake(task="regression")
+    deliveries(root / "data" / "deliveries.csv")
+    example = re.search(r"```text\n(.*?)```", page, re.DOTALL)[1].splitlines()
+    written = (root / "data" / "deliveries.csv").read_text(encoding="utf-8").splitlines()
+    assert written[0] == example[0]
+    edits = dict(re.findall(r"^\*\*`([^`]+)`\*\*\n\n```\w+\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
+    whole = ["mlops/azureml/data/flights.yml", "data/contract.yml"]
+    assert {*whole, "config/shared.yml", "mlops/azureml/train/pipeline.yml"} == set(edits)
+    for name in whole:
+        (root / name).write_text(edits.pop(name), encoding="utf-8")
+    before = installed.mlops("check", cwd=root, check=False)
+    assert before.returncode == 1
+    assert "lacks the column" in before.stdout
+    for name, text in edits.items():
+        replace_sections(root / name, text)
+    assert installed.mlops("check", cwd=root, check=False).stdout.count("✗") == 0
+    assert "Registered ml-project version 1" in installed.mlops("run", cwd=root).stdout
+
+    model = root / "src" / "ml_project" / "model.py"
+    code = model.read_text(encoding="utf-8")
+    imported, family = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    code = code.replace("from sklearn.pipeline", imported + "from sklearn.pipeline", 1)
+    model.write_text(code.replace("FAMILIES = {\n", "FAMILIES = {\n" + family, 1), encoding="utf-8")
+    done = installed.mlops("run", "--set", "family=elastic_net", cwd=root, check=False)
+    assert done.returncode in (0, 1), done.stderr  # registered or beaten, by what the gates say
+    assert "2/4] train" in done.stdout
