@@ -1,18 +1,23 @@
 """The documentation: links lead somewhere, commands and paths exist, pictures are those that their scripts make."""
 
+import importlib.util
 import json
+import os
 import random
 import re
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import yaml
 from cookiecutter.main import cookiecutter
+from filelock import FileLock
 
 from .conftest import SLUG_FOLDER, TEMPLATE, Bake, Environment
 from .tasks import ALL, BY_NAME
@@ -136,13 +141,20 @@ def one_at_a_time() -> list[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def projects(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[dict[str, str], Path]]:
+def projects(shared: Path, baked: Callable[..., Path]) -> list[tuple[dict[str, str], Path]]:
     """A project for each of them: only read it."""
     made = []
     for answers in one_at_a_time():
-        folder = tmp_path_factory.mktemp("docs")
-        cookiecutter(str(TEMPLATE), no_input=True, output_dir=str(folder), extra_context=answers)
-        made.append((answers, next(folder.iterdir())))
+        if all(answers[key] == ANSWERS[key][0] for key in ("ci_system", "iac_tool")):
+            root = baked(answers["task"], answers["deployment"])
+        else:
+            name = "-".join(answers.values())
+            with FileLock(shared / f"docs-{name}.lock"):
+                root = shared / "docs" / name / "taxi-fares"
+                if not root.exists():
+                    given = {"project_name": "Taxi Fares", **answers}
+                    cookiecutter(str(TEMPLATE), no_input=True, output_dir=str(root.parent), extra_context=given)
+        made.append((answers, root))
     return made
 
 
@@ -163,7 +175,7 @@ def wrong_paths(text: str, made: list[tuple[dict[str, str], Path]]) -> list[str]
     for cells in rows(text):
         for path in [word for word in re.findall(r"`([^`]+)`", cells[1]) if PATH.fullmatch(word)]:
             for answers, root in made:
-                there = bool(list(root.glob(path.replace("<package>", "ml_project").rstrip("/"))))
+                there = bool(list(root.glob(path.replace("<package>", "taxi_fares").rstrip("/"))))
                 if there != applies(cells[-1], answers):
                     wrong.append(f"{path}: {'also' if there else 'not'} for {' '.join(answers.values())}")
     return wrong
@@ -278,6 +290,7 @@ def test_projects_without_the_added_layers_are_as_before(
     extended: tuple[Path, dict[str, list[str]]], tmp_path: Path, projects: list[tuple[dict[str, str], Path]]
 ) -> None:
     answers, before = projects[0]
+    answers = {"project_name": "Taxi Fares", **answers}
     after = Path(cookiecutter(str(extended[0]), no_input=True, output_dir=str(tmp_path), extra_context=answers))
     for folder, other in ((before, after), (after, before)):
         for file in folder.rglob("*"):
@@ -353,3 +366,164 @@ def test_own_data_and_model(tmp_path: Path, bake: Bake, installed: Environment) 
     done = installed.mlops("run", "--set", "family=elastic_net", cwd=root, check=False)
     assert done.returncode in (0, 1), done.stderr  # registered or beaten, by what the gates say
     assert "2/4] train" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["migration.md", "operations.md", "own-data.md", "personas.md"])
+def test_paths_named_on_other_pages_exist(projects: list[tuple[dict[str, str], Path]], name: str) -> None:
+    text = read(name)
+    if name == "migration.md":  # the first column is of another template
+        text = re.sub(r"^\|[^|]*\|", "|", text, flags=re.MULTILINE)
+    named = {word for word in re.findall(r"`([^`]+)`", text) if PATH.fullmatch(word) and not word.startswith(".mlops/")}
+    assert named
+    for path in named - {"Azure/mlops-v2"}:
+        pattern = path.replace("<package>", "taxi_fares").rstrip("/")
+        found = [root for _, root in projects if list(root.glob(pattern if "/" in path else f"**/{pattern}"))]
+        assert found or (TEMPLATE / pattern).exists() or path == "data/deliveries.csv", path
+
+
+def test_the_example_of_an_existing_estate_is_understood(projects: list[tuple[dict[str, str], Path]]) -> None:
+    example = yaml.safe_load(re.search(r"```yaml\n(.*?)```", read("migration.md"), re.DOTALL)[1])
+    _, root = projects[0]
+    comment = re.search(r"existing: .*", (root / "config" / "dev.yml").read_text(encoding="utf-8"))[0]
+    assert all(f"{key}: true" in comment for key in example["infrastructure"]["existing"])
+    assert "storage_account" in yaml.safe_load((root / "infrastructure" / "names.yml").read_text(encoding="utf-8"))
+
+
+# Commands
+
+FORMS = (
+    r"uv run (ruff (check|format --check)|mypy|pytest( .*)?|pre-commit install|mkdocs (serve|build --strict))",
+    r"(UV_FIND_LINKS=\S+ )?uv sync( --extra [\w-]+| --no-default-groups)?",
+    r"(uv run (--no-project )?python|PYTHON|python) (benchmarks|scripts)/\w+\.py .*",
+    r"pip install uv|cd \.\./ml-project|uvx cruft update",
+    r"(az|curl|git|kubectl|npm|terraform) .*",
+)
+PARSE = """
+import contextlib, io, json, sys
+from mlops_runtime.cli import build_parser
+parser = build_parser()
+for words in json.load(sys.stdin):
+    said, ignored = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(ignored), contextlib.suppress(SystemExit):
+        parser.parse_args(words)
+    print(json.dumps(said.getvalue().splitlines()[-1:]))
+"""
+# What an inline mention may leave open; a block must be whole.
+OPEN = ("the following arguments are required", "expected one argument", "one of the arguments")
+
+
+def shell_lines(text: str) -> list[str]:
+    """The commands of all shell blocks."""
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    return [part.strip() for line in lines for part in re.sub(r"(^|\s)#.*", "", line).split(" && ") if part.strip()]
+
+
+def mentions(text: str) -> list[str]:
+    """What is written as `mlops …` within sentences."""
+    words = re.findall(r"`(?:uv run )?(mlops [^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    return [re.sub(r"\s*(…|\.\.\.).*", "", word) for word in words]
+
+
+def refused(project: Path, commands: list[str]) -> list[str]:
+    """What the project's own parser says against each of these commands; "" where nothing."""
+    words = [shlex.split(command)[1:] for command in commands]
+    done = subprocess.run(
+        [sys.executable, "-c", PARSE],
+        env={**os.environ, "PYTHONPATH": str(project / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
+        input=json.dumps(words),
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    return ["".join(json.loads(line)) for line in done.stdout.splitlines()]
+
+
+def wrong_commands(text: str, project: Path) -> list[str]:
+    wrong, ours = [], []
+    for line in shell_lines(text):
+        own = re.fullmatch(r"(?:UV_FIND_LINKS=\S+ )?uv run (?:--extra [\w-]+ )?(mlops .*)", line)
+        made = re.fullmatch(r"uvx cookiecutter \S+(.*)", line)
+        if own:
+            ours.append((own[1], False))
+        elif made:
+            given = [word.partition("=") for word in shlex.split(made[1]) if "=" in word]
+            wrong += [line for key, _, value in given if key not in ANSWERS or not allowed(key, value)]
+        elif not any(re.fullmatch(form, line) for form in FORMS):
+            wrong.append(line)
+    ours += [(command, True) for command in mentions(text)]
+    said = refused(project, [command for command, _ in ours])
+    for (command, inline), message in zip(ours, said, strict=True):
+        if message and not (inline and any(words in message for words in OPEN)):
+            wrong.append(f"{command}: {message}")
+    return wrong
+
+
+def allowed(key: str, value: str) -> bool:
+    return value in BY_NAME if key == "task" else not isinstance(ANSWERS[key], list) or value in ANSWERS[key]
+
+
+@pytest.fixture(scope="module")
+def with_labels(projects: list[tuple[dict[str, str], Path]]) -> Path:
+    """A project that has every command."""
+    return next(root for answers, root in projects if answers["scenario"] == "cv")
+
+
+def test_commands(with_labels: Path) -> None:
+    assert wrong_commands("\n".join(path.read_text(encoding="utf-8") for path in READ), with_labels) == []
+
+
+def test_planted_wrong_commands_are_found(with_labels: Path) -> None:
+    block = "```sh\nuv run mlops run --sett x\nuvx cookiecutter . colour=red\nmlopz run\nuv run mlops score\n```\n"
+    wrong = wrong_commands(f"{block}`mlops monitor --envv prod`, `mlops nothing`, `mlops deploy --env …`", with_labels)
+    assert [line.split(":")[0] for line in wrong] == [
+        *("uvx cookiecutter . colour=red", "mlopz run", "mlops run --sett x", "mlops score"),
+        *("mlops monitor --envv prod", "mlops nothing"),
+    ]
+
+
+def test_the_start_page_has_the_commands_of_the_readme(projects: list[tuple[dict[str, str], Path]]) -> None:
+    start = shell_lines(read("index.md"))
+    first = shell_lines((TEMPLATE / "README.md").read_text(encoding="utf-8").split("## Test")[0])
+    assert start[: len(first)] == first
+    generated = shell_lines((projects[0][1] / "README.md").read_text(encoding="utf-8"))
+    nexts = shell_lines(read("index.md").split("what comes next")[1].split("## Your own")[0])
+    assert len(nexts) == 2
+    assert set(nexts) <= set(generated)
+
+
+# Pictures
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, TEMPLATE / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_diagrams_are_those_that_the_script_draws() -> None:
+    for name, draw in script("make_diagrams").DIAGRAMS.items():
+        assert (DOCS / "pictures" / name).read_text(encoding="utf-8") == draw(), "run scripts/make_diagrams.py"
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return sum(share * c for share, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_text_on_diagrams_can_be_read() -> None:
+    """WCAG's contrast of 4.5, on their own card, so that the page behind it does not matter."""
+    drawing = script("make_diagrams")
+    for ink in (drawing.INK, drawing.SOFT):
+        for fill in ("CARD", "DATA", "SETUP", "INNER", "REGISTRY", "OUTER", "WATCH"):
+            light, dark = sorted((luminance(ink), luminance(getattr(drawing, fill))), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, fill)
+
+
+def test_pictures_are_small_and_used() -> None:
+    pages = "".join(path.read_text(encoding="utf-8") for path in PAGES)
+    for picture in (DOCS / "pictures").iterdir():
+        assert picture.stat().st_size < script("make_pictures").LARGEST, picture
+        assert f"pictures/{picture.name}" in pages, f"{picture} is on no page"
