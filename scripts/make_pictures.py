@@ -19,6 +19,7 @@ from pathlib import Path
 
 PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 COLUMNS = 104
+NO_BREAK = "\u00a0"  # a blank that browsers keep at the beginning of a line
 LARGEST = 200_000  # bytes of a picture
 COMMANDS = [["run"], ["run"], ["monitor", "--data", "data/flights-new.parquet"]]
 
@@ -53,13 +54,12 @@ def terminal(lines: list[str]) -> str:
             f'<circle cx="{20 + 18 * n}" cy="16" r="5" fill="{c}"/>'
             for n, c in enumerate(("#f87171", "#fbbf24", "#34d399"))
         ),
-        '<g font-family="ui-monospace, \'DejaVu Sans Mono\', Menlo, Consolas, monospace" font-size="13"'
-        ' style="white-space: pre">',
+        '<g font-family="ui-monospace, \'DejaVu Sans Mono\', Menlo, Consolas, monospace" font-size="13">',
     ]
     for n, line in enumerate(wrapped):
         word = line.strip().split(" ", 1)[0] if re.match(r"\$|  FIRED|    ok|Registered|Action", line) else ""
         colour = colours.get(word[:1], "#e2e8f0")
-        parts.append(f'<text x="20" y="{46 + 18 * n}" fill="{colour}">{escape(line)}</text>')
+        parts.append(f'<text x="20" y="{46 + 18 * n}" fill="{colour}">{escape(line).replace(" ", NO_BREAK)}</text>')
     return "\n".join([*parts, "</g>", "</svg>"]) + "\n"
 
 

@@ -522,8 +522,27 @@ def test_text_on_diagrams_can_be_read() -> None:
             assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, fill)
 
 
-def test_pictures_are_small_and_used() -> None:
+def test_pictures_are_small_used_and_of_a_real_run() -> None:
     pages = "".join(path.read_text(encoding="utf-8") for path in PAGES)
     for picture in (DOCS / "pictures").iterdir():
         assert picture.stat().st_size < script("make_pictures").LARGEST, picture
         assert f"pictures/{picture.name}" in pages, f"{picture} is on no page"
+    session = (DOCS / "pictures" / "session.svg").read_text(encoding="utf-8").replace("\u00a0", " ")
+    assert "$ uv run mlops run<" in session
+    assert "Registered taxi-fares version 1." in session
+    assert not re.search(r">[^<]*(/tmp|/home|/root)", session), "the picture tells where it was made"
+
+
+def test_every_alert_has_its_line_in_the_runbook() -> None:
+    """With the personas that are told; those that look back over weeks are told by `mlops monitor --usage`."""
+    alerts = yaml.safe_load((TEMPLATE / SLUG_FOLDER / "infrastructure" / "alerts.yml").read_text(encoding="utf-8"))
+    section = read("operations.md").split("## When an alert fires")[1]
+    told = {name: cells[1] for cells in rows(section) for name in re.findall(r"`(\w+)`", cells[0])}
+    wanted = {
+        name: ", ".join(alert["tell"]).replace("_", " ")
+        for kind in ("logs", "metrics")
+        for name, alert in alerts[kind].items()
+        if "days" not in alert
+    }
+    assert told == wanted
+    assert all(f"`{name}`" in section for name, alert in alerts["logs"].items() if "days" in alert)
