@@ -456,9 +456,9 @@ def wrong_commands(text: str, parsers: list[Path]) -> list[str]:
     ours += [(command, True) for command in mentions(text)]
     said = [refused(project, [command for command, _ in ours]) for project in parsers]
     for (command, inline), *messages in zip(ours, *said, strict=True):
-        message = min(messages, key=bool)  # none where one project has the command
-        if message and not (inline and any(words in message for words in OPEN)):
-            wrong.append(f"{command}: {message}")
+        faults = [one for one in messages if one and not (inline and any(words in one for words in OPEN))]
+        if len(faults) == len(parsers):  # no project has such a command
+            wrong.append(f"{command}: {faults[0]}")
     return wrong
 
 
