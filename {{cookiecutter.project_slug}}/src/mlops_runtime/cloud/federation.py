@@ -4,8 +4,9 @@ import json
 import os
 from typing import Any
 from urllib.error import URLError
-from urllib.request import Request, urlopen
+from urllib.request import Request
 
+from mlops_runtime import web
 from mlops_runtime.errors import Problem
 
 AUDIENCE = "api://AzureADTokenExchange"
@@ -41,7 +42,7 @@ def _of_github() -> str:
     url, permission = (os.environ[name] for name in GITHUB)
     request = Request(f"{url}&audience={AUDIENCE}", headers={"Authorization": f"Bearer {permission}"})
     try:
-        with urlopen(request, timeout=SECONDS) as answer:
+        with web.ask(request, SECONDS) as answer:
             return str(json.load(answer)["value"])
     except URLError as error:
         raise Problem(f"GitHub gives this job no token: {error.reason}. It needs the permission id-token.") from None

@@ -13,6 +13,7 @@ import urllib.request
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from mlops_runtime import web
 from mlops_runtime.errors import Problem
 from mlops_runtime.happened import Event
 
@@ -172,7 +173,7 @@ def _project(
     request = urllib.request.Request(url, data, headers, method=method)
     for left in reversed(range(TRIES)):
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with web.ask(request, 60) as answer:
                 return _json(answer.read(), path)
         except urllib.error.HTTPError as error:
             if not left or error.code not in AGAIN or method == "POST":  # which may have had its effect

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from mlops_runtime import web
 from mlops_runtime.errors import Problem, Refusal
 
 NAME = "GitLab"
@@ -106,7 +107,7 @@ def _ask(method: str, path: str, body: Any = None, *, token: str = "", job_token
         request.add_header("JOB-TOKEN", job_token)
     what = path.partition("?")[0]
     try:
-        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+        with web.ask(request, SECONDS) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         if token and error.code in (401, 403):

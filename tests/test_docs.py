@@ -1,0 +1,552 @@
+"""The documentation: links lead somewhere, commands and paths exist, pictures are those that their scripts make."""
+
+import importlib.util
+import json
+import os
+import random
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+from cookiecutter.main import cookiecutter
+from filelock import FileLock
+
+from .conftest import SLUG_FOLDER, TEMPLATE, Bake, Environment
+from .tasks import ALL, BY_NAME
+
+DOCS = TEMPLATE / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+READ = [TEMPLATE / "README.md", TEMPLATE / "CONTRIBUTING.md", *PAGES]
+ANSWERS = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
+names = [path.name for path in READ]
+
+
+def read(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"`[^`\n]+`", "", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+
+
+def rows(text: str) -> Iterator[list[str]]:
+    """The rows of all tables, without headings; an empty first cell takes what stands above it."""
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        above = ""
+        for line in table.splitlines()[2:]:
+            cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+            above = cells[0] = cells[0] or above
+            yield cells
+
+
+# Links and navigation
+
+
+def anchors(path: Path) -> set[str]:
+    """As Python-Markdown makes them of headings."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.S), re.M)
+    return {re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower()) for heading in headings}
+
+
+def broken_links(path: Path) -> list[str]:
+    broken = []
+    for target in re.findall(r"!?\[[^\]]*\]\(([^)\s]+)\)", without_code(path.read_text(encoding="utf-8"))):
+        if re.match(r"https?://|mailto:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        there = (path.parent / name) if name else path
+        if not there.is_file() or (anchor and anchor not in anchors(there)):
+            broken.append(target)
+    return broken
+
+
+@pytest.mark.parametrize("path", READ, ids=names)
+def test_links(path: Path) -> None:
+    assert broken_links(path) == []
+
+
+def test_planted_broken_links_are_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# One\n[a](none.md) [b](#one) [c](page.md#two) ![d](e.svg) `[f](g.md)`\n", encoding="utf-8")
+    assert broken_links(page) == ["none.md", "page.md#two", "e.svg"]
+
+
+def settings() -> dict[str, object]:
+    loaded = yaml.safe_load((TEMPLATE / "mkdocs.yml").read_text(encoding="utf-8"))
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def test_every_page_is_in_the_navigation_once() -> None:
+    listed = re.findall(r"\S+\.md", yaml.safe_dump(settings()["nav"], width=1000))
+    assert sorted(listed) == [path.name for path in PAGES], "mkdocs.yml: nav"
+
+
+@pytest.mark.parametrize("key", ["scenario", "deployment"])
+def test_every_answer_has_its_page(key: str) -> None:
+    for value in ANSWERS[key]:
+        assert (DOCS / f"{value}.md").is_file()
+
+
+def build(root: Path, site: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
+    return subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8", check=False)
+
+
+@pytest.mark.full
+def test_the_site(tmp_path: Path) -> None:
+    """It builds without a warning, and its pages load nothing from another host."""
+    done = build(TEMPLATE, tmp_path / "site")
+    assert done.returncode == 0, done.stderr
+    pages = list((tmp_path / "site").rglob("*.html"))
+    assert {path.stem for path in pages} >= {path.stem for path in PAGES}
+    for page in pages:
+        html = page.read_text(encoding="utf-8")
+        loaded = re.findall(r"<(?:script|img|iframe|source)\b[^>]*\bsrc=\"?([^\s\">]+)", html)
+        loaded += re.findall(
+            r"<link\b(?=[^>]*rel=\"?(?:stylesheet|icon|preconnect|preload))[^>]*href=\"?([^\s\">]+)", html
+        )
+        assert not [url for url in loaded if re.match(r"(https?:)?//", url)], page
+    for style in (tmp_path / "site").rglob("*.css"):
+        assert not re.search(r"(url\(|@import )[\"']?(https?:)?//", style.read_text(encoding="utf-8")), style
+    assert not [path for path in PAGES if "```mermaid" in path.read_text(encoding="utf-8")], "loads a script"
+
+    copy = tmp_path / "copy"
+    shutil.copytree(DOCS, copy / "docs")
+    shutil.copy(TEMPLATE / "mkdocs.yml", copy)
+    with (copy / "docs" / "index.md").open("a", encoding="utf-8") as page:
+        page.write("\n[planted](operations.md#nowhere)\n")
+    assert build(copy, tmp_path / "broken").returncode != 0
+
+
+# What the pages name
+
+PATH = re.compile(r"(?:[\w.<>*-]+/)+[\w.<>*-]*|[\w-]+\.(?:toml|md|yml)")
+
+
+def one_at_a_time() -> list[dict[str, str]]:
+    """Each task, and each other value of the questions with choices, beside default answers."""
+    several = {key: ANSWERS[key] for key in ("ci_system", "iac_tool", "deployment")}
+    first = {key: values[0] for key, values in several.items()}
+    tasks = [{"scenario": task.scenario, "task": task.name, **first} for task in ALL]
+    return [*tasks, *({**tasks[0], key: value} for key, values in several.items() for value in values[1:])]
+
+
+@pytest.fixture(scope="module")
+def projects(shared: Path, baked: Callable[..., Path]) -> list[tuple[dict[str, str], Path]]:
+    """A project for each of them: only read it."""
+    made = []
+    for answers in one_at_a_time():
+        if all(answers[key] == ANSWERS[key][0] for key in ("ci_system", "iac_tool")):
+            root = baked(answers["task"], answers["deployment"])
+        else:
+            name = "-".join(answers.values())
+            with FileLock(shared / f"docs-{name}.lock"):
+                root = shared / "docs" / name / "taxi-fares"
+                if not root.exists():
+                    given = {"project_name": "Taxi Fares", **answers}
+                    cookiecutter(str(TEMPLATE), no_input=True, output_dir=str(root.parent), extra_context=given)
+        made.append((answers, root))
+    return made
+
+
+def applies(condition: str, answers: dict[str, str]) -> bool:
+    """Whether the last column of the page's tables means a project of these answers."""
+    if condition == "all":
+        return True
+    wanted: dict[str, set[str]] = {}
+    for word in condition.split(", "):
+        key = next((k for k in ("scenario", "ci_system", "iac_tool", "deployment") if word in ANSWERS[k]), "task")
+        assert key != "task" or word in BY_NAME, f"{word!r} is no answer"
+        wanted.setdefault(key, set()).add(word)
+    return all(answers[key] in values for key, values in wanted.items())
+
+
+def wrong_paths(text: str, made: list[tuple[dict[str, str], Path]]) -> list[str]:
+    wrong = []
+    for cells in rows(text):
+        for path in [word for word in re.findall(r"`([^`]+)`", cells[1]) if PATH.fullmatch(word)]:
+            for answers, root in made:
+                there = bool(list(root.glob(path.replace("<package>", "taxi_fares").rstrip("/"))))
+                if there != applies(cells[-1], answers):
+                    wrong.append(f"{path}: {'also' if there else 'not'} for {' '.join(answers.values())}")
+    return wrong
+
+
+def test_every_element_is_where_the_page_says(projects: list[tuple[dict[str, str], Path]]) -> None:
+    assert wrong_paths(read("pattern.md"), projects) == []
+    assert len(set(PATH.findall(read("pattern.md")))) > 60
+    for planted in ("`src/<package>/nothing.py` | all", "`src/<package>/text.py` | all", "`data/` | cv"):
+        assert wrong_paths(f"| E | P | In |\n|---|---|---|\n| x | {planted} |\n", projects), planted
+
+
+def test_keys_of_config_named_on_the_page_exist(projects: list[tuple[dict[str, str], Path]]) -> None:
+    text = read("pattern.md")
+    named = re.findall(r"`([\w.]+):?` in `((?:config|infrastructure)/\w+\.yml)`", text)
+    assert len(named) > 8
+    for key, name in named:
+        for _, root in projects:
+            content = (root / name).read_text(encoding="utf-8")
+            for part in key.split("."):
+                assert re.search(rf"\b{part}:", content), f"{key} is not in {name}"
+
+
+# Personas
+
+COLUMNS = {
+    "Workspace": "workspace",
+    "Key vault": "key_vault",
+    "Container registry": "container_registry",
+    "Storage": "storage_account",
+    "Azure DevOps": "azure_devops",
+    "Azure Artifacts": "azure_artifacts",
+    "Log Analytics": "log_analytics",
+    "Azure Monitor": "azure_monitor",
+}
+
+
+def access_on_the_page() -> dict[str, dict[str, dict[str, dict[str, list[str]]]]]:
+    """Of each persona's table: environment → persona → resource → roles."""
+    found: dict[str, dict[str, dict[str, dict[str, list[str]]]]] = {"pre_production": {}, "production": {}}
+    sections = re.split(r"^### .*`(\w+)`.*$", read("personas.md"), flags=re.MULTILINE)[1:]
+    for persona, section in zip(sections[::2], sections[1::2], strict=True):
+        found["pre_production"][persona], found["production"][persona] = {}, {}
+        for resource, dev, prod in [cells for cells in rows(section) if cells[0] in COLUMNS]:
+            for environment, cell in (("pre_production", dev), ("production", prod)):
+                if cell != "–":
+                    found[environment][persona][COLUMNS[resource]] = cell.split(", ")
+    return found
+
+
+def test_personas_have_the_access_that_the_page_says() -> None:
+    text = (TEMPLATE / SLUG_FOLDER / "infrastructure" / "rbac.yml").read_text(encoding="utf-8")
+    assert access_on_the_page() == yaml.safe_load(text)["assignments"]
+
+
+# Adding a layer as the page says
+
+
+def offered(text: str) -> list[tuple[str, str, str]]:
+    """Key of cookiecutter.json, new value, label."""
+    return re.findall(r"^\| `(\w+)` \| `([\w-]+)` \| (.+) \|$", text, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, list[str]]]:
+    """A copy of the template with the layers of docs/extending.md, and the files of each new value."""
+    page = read("extending.md")
+    copy = tmp_path_factory.mktemp("extended") / "template"
+    copy.mkdir()
+    for part in TEMPLATE.iterdir():
+        if part.is_file():
+            shutil.copy(part, copy)
+        elif not part.name.startswith(".") and part.name not in ("benchmarks", "docs", "site", "tests"):
+            shutil.copytree(part, copy / part.name, ignore=shutil.ignore_patterns("__pycache__"))
+    layers: dict[str, list[str]] = {value: [] for _, value, _ in offered(page)}
+    for name, text in re.findall(r"^\*\*`([^`]+)`\*\*\n\n```\w+\n(.*?)^```$", page, re.DOTALL | re.MULTILINE):
+        file = copy / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8", newline="\n")
+        if SLUG_FOLDER in name:
+            layers[name.split("/")[1]].append(name.partition(f"{SLUG_FOLDER}/")[2])
+    questions = json.loads((copy / "cookiecutter.json").read_text(encoding="utf-8"))
+    for key, value, label in offered(page):
+        questions[key].append(value)
+        questions["__prompts__"][key][value] = label
+    tasks = re.search(r'^    "(\w+)": \["([\w-]+)"\],$', page, re.MULTILINE)
+    questions["task"] = questions["task"].replace("}[", f", '{tasks[1]}': '{tasks[2]}'}}[")
+    (copy / "cookiecutter.json").write_text(json.dumps(questions, ensure_ascii=False, indent=2), encoding="utf-8")
+    hook = copy / "hooks" / "pre_gen_project.py"
+    hook.write_text(
+        hook.read_text(encoding="utf-8").replace("TASKS = {\n", f"TASKS = {{\n{tasks[0]}\n"), encoding="utf-8"
+    )
+    return copy, layers
+
+
+@pytest.mark.parametrize("kind", ["iac_tool", "ci_system", "scenario"])
+def test_a_layer_is_added_as_the_page_says(
+    extended: tuple[Path, dict[str, list[str]]], tmp_path: Path, kind: str
+) -> None:
+    template, layers = extended
+    (value,) = (value for key, value, _ in offered(read("extending.md")) if key == kind)
+    root = Path(cookiecutter(str(template), no_input=True, output_dir=str(tmp_path), extra_context={kind: value}))
+    assert len(layers[value]) > 1
+    for name in layers[value]:
+        file = root / name.replace("{{cookiecutter.package_name}}", "ml_project")
+        assert file.is_file(), name
+        assert not re.search(r"cookiecutter|\{% raw", file.read_text(encoding="utf-8")), name
+    assert not (root / ".unfinished").exists()
+    if kind == "ci_system":
+        assert "## Toy CI" in (root / "README.md").read_text(encoding="utf-8")
+
+
+def test_projects_without_the_added_layers_are_as_before(
+    extended: tuple[Path, dict[str, list[str]]], tmp_path: Path, projects: list[tuple[dict[str, str], Path]]
+) -> None:
+    answers, before = projects[0]
+    answers = {"project_name": "Taxi Fares", **answers}
+    after = Path(cookiecutter(str(extended[0]), no_input=True, output_dir=str(tmp_path), extra_context=answers))
+    for folder, other in ((before, after), (after, before)):
+        for file in folder.rglob("*"):
+            name = file.relative_to(folder)
+            if file.is_file() and name.name != ".cruft.json":
+                assert (other / name).read_bytes() == file.read_bytes(), name
+
+
+@pytest.mark.full
+def test_the_added_scenario_passes_its_check(
+    extended: tuple[Path, dict[str, list[str]]], tmp_path: Path, installed: Environment
+) -> None:
+    root = Path(
+        cookiecutter(str(extended[0]), no_input=True, output_dir=str(tmp_path), extra_context={"scenario": "toy"})
+    )
+    done = installed.mlops("check", cwd=root, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (root / "data" / "counts.csv").write_text("day,count\n2026-01-01,-3\n", encoding="utf-8")
+    assert "at least 0" in installed.mlops("check", cwd=root, check=False).stdout
+
+
+# Bringing data and a model as the page says
+
+
+def deliveries(path: Path) -> None:
+    """Rows as on the page, with something to learn in them."""
+    generator = random.Random(0)
+    lines = ["delivery_id,ordered_at,district,weight,minutes"]
+    for n in range(1200):
+        district, weight = generator.choice(["north", "south"]), round(generator.uniform(0, 20), 1)
+        minutes = 20 + 2 * weight + (15 if district == "south" else 0) + generator.gauss(0, 4)
+        ordered = datetime(2026, 1, 1, 8) + timedelta(hours=n)
+        lines.append(f"{n + 1},{ordered:%Y-%m-%d %H:%M:%S},{district},{weight},{max(minutes, 1):.0f}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def replace_sections(file: Path, text: str) -> None:
+    """Put these top-level sections of a YAML file in place of those that it has."""
+    content = file.read_text(encoding="utf-8")
+    for section in re.split(r"^(?=\w)", text, flags=re.MULTILINE)[1:]:
+        key = section.partition(":")[0]
+        content, count = re.subn(rf"^{key}:.*\n(?:(?:[ ].*)?\n)*", lambda _, s=section: s, content, flags=re.MULTILINE)
+        assert count == 1, key
+    file.write_text(content, encoding="utf-8")
+
+
+@pytest.mark.full
+def test_own_data_and_model(tmp_path: Path, bake: Bake, installed: Environment) -> None:
+    page = read("own-data.md")
+    root = bake(task="regression")
+    deliveries(root / "data" / "deliveries.csv")
+    example = re.search(r"```text\n(.*?)```", page, re.DOTALL)[1].splitlines()
+    written = (root / "data" / "deliveries.csv").read_text(encoding="utf-8").splitlines()
+    assert written[0] == example[0]
+    edits = dict(re.findall(r"^\*\*`([^`]+)`\*\*\n\n```\w+\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
+    whole = ["mlops/azureml/data/flights.yml", "data/contract.yml"]
+    assert {*whole, "config/shared.yml", "mlops/azureml/train/pipeline.yml"} == set(edits)
+    for name in whole:
+        (root / name).write_text(edits.pop(name), encoding="utf-8")
+    before = installed.mlops("check", cwd=root, check=False)
+    assert before.returncode == 1
+    assert "lacks the column" in before.stdout
+    for name, text in edits.items():
+        replace_sections(root / name, text)
+    assert installed.mlops("check", cwd=root, check=False).stdout.count("✗") == 0
+    assert "Registered ml-project version 1" in installed.mlops("run", cwd=root).stdout
+
+    model = root / "src" / "ml_project" / "model.py"
+    code = model.read_text(encoding="utf-8")
+    imported, family = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    code = code.replace("from sklearn.pipeline", imported + "from sklearn.pipeline", 1)
+    model.write_text(code.replace("FAMILIES = {\n", "FAMILIES = {\n" + family, 1), encoding="utf-8")
+    done = installed.mlops("run", "--set", "family=elastic_net", cwd=root, check=False)
+    assert done.returncode in (0, 1), done.stderr  # registered or beaten, by what the gates say
+    assert "2/4] train" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["migration.md", "operations.md", "own-data.md", "personas.md"])
+def test_paths_named_on_other_pages_exist(projects: list[tuple[dict[str, str], Path]], name: str) -> None:
+    text = read(name)
+    if name == "migration.md":  # the first column is of another template
+        text = re.sub(r"^\|[^|]*\|", "|", text, flags=re.MULTILINE)
+    named = {word for word in re.findall(r"`([^`]+)`", text) if PATH.fullmatch(word) and not word.startswith(".mlops/")}
+    assert named
+    for path in named - {"Azure/mlops-v2"}:
+        pattern = path.replace("<package>", "taxi_fares").rstrip("/")
+        found = [root for _, root in projects if list(root.glob(pattern if "/" in path else f"**/{pattern}"))]
+        assert found or (TEMPLATE / pattern).exists() or path == "data/deliveries.csv", path
+
+
+def test_the_example_of_an_existing_estate_is_understood(projects: list[tuple[dict[str, str], Path]]) -> None:
+    example = yaml.safe_load(re.search(r"```yaml\n(.*?)```", read("migration.md"), re.DOTALL)[1])
+    _, root = projects[0]
+    comment = re.search(r"existing: .*", (root / "config" / "dev.yml").read_text(encoding="utf-8"))[0]
+    assert all(f"{key}: true" in comment for key in example["infrastructure"]["existing"])
+    assert "storage_account" in yaml.safe_load((root / "infrastructure" / "names.yml").read_text(encoding="utf-8"))
+
+
+# Commands
+
+FORMS = (
+    r"uv run (ruff (check|format --check)|mypy|pytest( .*)?|pre-commit install|mkdocs (serve|build --strict))",
+    r"(UV_FIND_LINKS=\S+ )?uv sync( --extra [\w-]+| --no-default-groups)?",
+    r"(uv run (--no-project )?python|PYTHON|python) (benchmarks|scripts)/\w+\.py .*",
+    r"pip install uv|cd \.\./ml-project|uvx cruft update",
+    r"(az|curl|git|kubectl|npm|terraform) .*",
+)
+PARSE = """
+import contextlib, io, json, sys
+from mlops_runtime.cli import build_parser
+parser = build_parser()
+for words in json.load(sys.stdin):
+    said, ignored = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(ignored), contextlib.suppress(SystemExit):
+        parser.parse_args(words)
+    print(json.dumps(said.getvalue().splitlines()[-1:]))
+"""
+# What an inline mention may leave open; a block must be whole.
+OPEN = ("the following arguments are required", "expected one argument", "one of the arguments")
+
+
+def shell_lines(text: str) -> list[str]:
+    """The commands of all shell blocks."""
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    return [part.strip() for line in lines for part in re.sub(r"(^|\s)#.*", "", line).split(" && ") if part.strip()]
+
+
+def mentions(text: str) -> list[str]:
+    """What is written as `mlops …` within sentences."""
+    words = re.findall(r"`(?:uv run )?(mlops [^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    return [re.sub(r"\s*(…|\.\.\.).*", "", word) for word in words]
+
+
+def refused(project: Path, commands: list[str]) -> list[str]:
+    """What the project's own parser says against each of these commands; "" where nothing."""
+    words = [shlex.split(command)[1:] for command in commands]
+    done = subprocess.run(
+        [sys.executable, "-c", PARSE],
+        env={**os.environ, "PYTHONPATH": str(project / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
+        input=json.dumps(words),
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    return ["".join(json.loads(line)) for line in done.stdout.splitlines()]
+
+
+def wrong_commands(text: str, parsers: list[Path]) -> list[str]:
+    wrong, ours = [], []
+    for line in shell_lines(text):
+        own = re.fullmatch(r"(?:UV_FIND_LINKS=\S+ )?uv run (?:--extra [\w-]+ )?(mlops .*)", line)
+        made = re.fullmatch(r"uvx cookiecutter \S+(.*)", line)
+        if own:
+            ours.append((own[1], False))
+        elif made:
+            given = [word.partition("=") for word in shlex.split(made[1]) if "=" in word]
+            wrong += [line for key, _, value in given if key not in ANSWERS or not allowed(key, value)]
+        elif not any(re.fullmatch(form, line) for form in FORMS):
+            wrong.append(line)
+    ours += [(command, True) for command in mentions(text)]
+    said = [refused(project, [command for command, _ in ours]) for project in parsers]
+    for (command, inline), *messages in zip(ours, *said, strict=True):
+        faults = [one for one in messages if one and not (inline and any(words in one for words in OPEN))]
+        if len(faults) == len(parsers):  # no project has such a command
+            wrong.append(f"{command}: {faults[0]}")
+    return wrong
+
+
+def allowed(key: str, value: str) -> bool:
+    return value in BY_NAME if key == "task" else not isinstance(ANSWERS[key], list) or value in ANSWERS[key]
+
+
+@pytest.fixture(scope="module")
+def parsers(projects: list[tuple[dict[str, str], Path]]) -> list[Path]:
+    """Projects that together have every command: one with labels, and one of each other CI system."""
+    labels = next(root for answers, root in projects if answers["scenario"] == "cv")
+    return [labels, *(root for answers, root in projects if answers["ci_system"] != ANSWERS["ci_system"][0])]
+
+
+def test_commands(parsers: list[Path]) -> None:
+    assert wrong_commands("\n".join(path.read_text(encoding="utf-8") for path in READ), parsers) == []
+
+
+def test_planted_wrong_commands_are_found(parsers: list[Path]) -> None:
+    block = "```sh\nuv run mlops run --sett x\nuvx cookiecutter . colour=red\nmlopz run\nuv run mlops score\n```\n"
+    wrong = wrong_commands(f"{block}`mlops monitor --envv prod`, `mlops nothing`, `mlops deploy --env …`", parsers)
+    assert [line.split(":")[0] for line in wrong] == [
+        *("uvx cookiecutter . colour=red", "mlopz run", "mlops run --sett x", "mlops score"),
+        *("mlops monitor --envv prod", "mlops nothing"),
+    ]
+
+
+def test_the_start_page_has_the_commands_of_the_readme(projects: list[tuple[dict[str, str], Path]]) -> None:
+    start = shell_lines(read("index.md"))
+    first = shell_lines((TEMPLATE / "README.md").read_text(encoding="utf-8").split("## Test")[0])
+    assert start[: len(first)] == first
+    generated = shell_lines((projects[0][1] / "README.md").read_text(encoding="utf-8"))
+    nexts = shell_lines(read("index.md").split("what comes next")[1].split("## Your own")[0])
+    assert len(nexts) == 2
+    assert set(nexts) <= set(generated)
+
+
+# Pictures
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, TEMPLATE / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_diagrams_are_those_that_the_script_draws() -> None:
+    for name, draw in script("make_diagrams").DIAGRAMS.items():
+        assert (DOCS / "pictures" / name).read_text(encoding="utf-8") == draw(), "run scripts/make_diagrams.py"
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return sum(share * c for share, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_text_on_diagrams_can_be_read() -> None:
+    """WCAG's contrast of 4.5, on their own card, so that the page behind it does not matter."""
+    drawing = script("make_diagrams")
+    for ink in (drawing.INK, drawing.SOFT):
+        for fill in ("CARD", "DATA", "SETUP", "INNER", "REGISTRY", "OUTER", "WATCH"):
+            light, dark = sorted((luminance(ink), luminance(getattr(drawing, fill))), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, fill)
+
+
+def test_pictures_are_small_used_and_of_a_real_run() -> None:
+    pages = "".join(path.read_text(encoding="utf-8") for path in PAGES)
+    for picture in (DOCS / "pictures").iterdir():
+        assert picture.stat().st_size < script("make_pictures").LARGEST, picture
+        assert f"pictures/{picture.name}" in pages, f"{picture} is on no page"
+    session = (DOCS / "pictures" / "session.svg").read_text(encoding="utf-8").replace("\u00a0", " ")
+    assert "$ uv run mlops run<" in session
+    assert "Registered taxi-fares version 1." in session
+    assert not re.search(r">[^<]*(/tmp|/home|/root)", session), "the picture tells where it was made"
+
+
+def test_every_alert_has_its_line_in_the_runbook() -> None:
+    """With the personas that are told; those that look back over weeks are told by `mlops monitor --usage`."""
+    alerts = yaml.safe_load((TEMPLATE / SLUG_FOLDER / "infrastructure" / "alerts.yml").read_text(encoding="utf-8"))
+    section = read("operations.md").split("## When an alert fires")[1]
+    told = {name: cells[1] for cells in rows(section) for name in re.findall(r"`(\w+)`", cells[0])}
+    wanted = {
+        name: ", ".join(alert["tell"]).replace("_", " ")
+        for kind in ("logs", "metrics")
+        for name, alert in alerts[kind].items()
+        if "days" not in alert
+    }
+    assert told == wanted
+    assert all(f"`{name}`" in section for name, alert in alerts["logs"].items() if "days" in alert)
