@@ -164,8 +164,7 @@ def test_no_space_left(used: Used, installed: Environment, tmp_path: Path) -> No
     score = ("score", "data/flights-new.parquet", "--output", output)
     for size, reason in ((10_000, "MLflow's store in .mlops cannot be used"), (1_000_000, "File too large")):
         said = limited(installed, root, size, *score)
-        assert f"Error: {reason}" in said
-        assert "Traceback" not in said
+        assert said.splitlines()[-1].startswith(f"Error: {reason}"), said  # MLflow itself may log more before
         assert output.read_text() == "what was there before"
     assert not list(root.glob(".*.unfinished"))
     assert installed.mlops("run", cwd=root).stdout.count("unchanged, reused") == 4, "nothing was lost"

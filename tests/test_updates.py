@@ -83,7 +83,8 @@ def history(shared: Path) -> Path:
             for path in root.iterdir():
                 if path.name != ".git":
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
-            shutil.copytree(states[version], root, dirs_exist_ok=True)
+            # As new files: git takes one of the same size and time for the one that it knows.
+            shutil.copytree(states[version], root, dirs_exist_ok=True, copy_function=shutil.copy)
             git("add", "-A", cwd=root)
             git("commit", "-qm", f"Version {version}", cwd=root)
             git("tag", f"v{version}", cwd=root)

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -209,6 +210,8 @@ def _updates(root: Path) -> Iterator[str]:
     """No conflict of a template update is left."""
     from mlops_runtime import merging
 
+    if shutil.which("git") is None:  # no update was merged here, and none can be
+        return
     for name in merging.unresolved(root):
         yield f"{name} has a conflict of a template update: resolve it."
 
