@@ -94,6 +94,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "or": lambda *any_of: any(any_of),
     "not": lambda one: not one,
     "in": lambda one, *others: any(same(one, other) for other in others),
+    "format": lambda text, *parts: str(text).format(*("" if part is None else part for part in parts)),
     "contains": lambda text, part: str(part or "").casefold() in str(text or "").casefold(),
     "lower": lambda text: str(text).lower(),
 }

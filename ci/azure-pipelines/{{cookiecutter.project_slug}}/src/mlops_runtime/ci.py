@@ -38,7 +38,7 @@ USES = {  # which pipelines may use what belongs to an environment
     MONITOR: ("release", "monitor"),
     SHARED: ("infrastructure",),
     "dev": ("infrastructure", "train", "release"),
-    "staging": ("infrastructure", "release"),
+    "staging": ("infrastructure", "release", "monitor"),
     "prod": ("infrastructure", "release"),
 }
 GROUP, GROUP_USES = "mlops", ("ci", "infrastructure")  # the variable group
