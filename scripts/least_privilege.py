@@ -15,7 +15,13 @@ TEMPLATE = Path(__file__).resolve().parents[1]
 SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}" / "infrastructure"
 PAGE = TEMPLATE / "docs" / "least-privilege.md"
 WHERE = {"production": "staging and prod", "pre_production": "dev"}
-AT = {"group": "its own resource group", "shared": "shared's resource group"}
+AT = {
+    "group": "its own resource group",
+    "shared": "shared's resource group",
+    "source": "the resource group that its models come from",
+    "groups": "all resource groups",
+    "workspaces": "all resource groups with a workspace",
+}
 INTRODUCTION = """\
 # Least privilege
 
@@ -89,15 +95,14 @@ def pipelines(rights: dict[str, Any]) -> str:
         )
         for one in rights["roles"]
     ]
-    own = rights["custom_role"]
-    rows.append((own["name"], "the subscription", ", ".join(own["in"]), own["description"].rstrip(".")))
+    own = rights["custom_roles"]
+    rows += [(one["name"], "the subscription", ", ".join(one["in"]), one["description"].rstrip(".")) for one in own]
     return table(("Role", "On", "Of", "Because it"), rows)
 
 
 def custom(rbac: dict[str, Any], rights: dict[str, Any]) -> str:
     """Roles that Azure does not have, action by action."""
-    own = rights["custom_role"]
-    found = {**rbac["custom_roles"], own["name"]: own}
+    found = {**rbac["custom_roles"], **{one["name"]: one for one in rights["custom_roles"]}}
     rows = (
         (name, said["description"], ", ".join(f"`{one}`" for one in said["actions"])) for name, said in found.items()
     )

@@ -1,11 +1,14 @@
-"""The command lines that pipelines may call, checked by the parsers of the commands themselves."""
+"""Scripts of pipelines: calls of `mlops` checked by the commands' own parsers, all of them by ShellCheck."""
 
 import argparse
 import contextlib
 import io
 import re
 import shlex
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from mlops_runtime import cli
 
@@ -64,3 +67,19 @@ def faults(script: str) -> list[str]:
     """Each wrong call of `mlops` in a script, with why."""
     found = ((words, fault(words)) for words in commands(script))
     return [f"mlops {' '.join(words)}: {why}" for words, why in found if why]
+
+
+def shellcheck(folder: Path, scripts: Iterable[tuple[str, str]]) -> str:
+    """What ShellCheck says of scripts for bash, given with where they stand; empty when nothing.
+
+    Variables that nobody sets are looked for elsewhere: it does not know those of a pipeline.
+    """
+    files = []
+    for number, (where, script) in enumerate(scripts):
+        file = folder / f"{number}.sh"
+        file.write_text(f"#!/bin/bash\nset -eo pipefail\n# {where}\n{script}\n", encoding="utf-8")
+        files.append(file)
+    assert files
+    program = Path(sys.executable).with_name("shellcheck")
+    done = subprocess.run([program, "--format=gcc", "--exclude=SC2154", *files], capture_output=True, encoding="utf-8", check=False)
+    return done.stdout + done.stderr

@@ -19,6 +19,7 @@ from mlops_runtime import cli, commands
 
 from ..conftest import SLUG_FOLDER, TEMPLATE, install
 from .azure_pipelines import Run, Wrong, expand, legs, settable, steps_of
+from .commands import shellcheck
 
 HERE = Path(__file__).parent
 NAMES = ("ci", "infrastructure", "train", "release", "monitor", "template-update", "renovate")
@@ -245,6 +246,19 @@ def test_templates_that_do_not_fit_are_found(project: Path, tmp_path: Path, faul
     file.write_text(text.replace(old, new), encoding="utf-8")
     with pytest.raises(Wrong, match=said):
         every_step(tmp_path)
+
+
+def scripts(project: Path) -> list[tuple[str, str]]:
+    found = ((where, step.get("bash") or step.get("inputs", {}).get("inlineScript")) for where, step in every_step(project))
+    return [(where, script) for where, script in found if script]
+
+
+def test_shellcheck_has_nothing_to_say(project: Path, tmp_path: Path) -> None:
+    found = dict.fromkeys(scripts(project))
+    assert len(found) > 20
+    assert shellcheck(tmp_path, found) == ""
+    (where, script), *_ = (one for one in found if '"$BRANCH"' in one[1])
+    assert "SC2086" in shellcheck(tmp_path, [(where, script.replace('"$BRANCH"', "$BRANCH"))])
 
 
 def test_tokens_reach_only_steps_that_need_them(project: Path) -> None:

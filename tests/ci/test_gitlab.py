@@ -23,10 +23,10 @@ from filelock import FileLock
 from ..conftest import SLUG_FOLDER, TEMPLATE, Environment, install
 from ..test_lint import YAMLLINT
 from . import gitlab_fake
-from .commands import commands, fault
+from .commands import commands, fault, shellcheck
 
 VERSION = "4.75.1"  # of gitlab-ci-local
-ENVIRONMENTS = ("plan", "shared", "dev", "staging", "prod")
+ENVIRONMENTS = ("plan", "monitor", "shared", "dev", "staging", "prod")
 TENANT = "00000000-0000-0000-0000-0000000000ff"
 PROGRAMS = ("pip", "uv", "az", "gitleaks", "curl", "rsync", "trivy")
 FILES = ("jobs", "ci", "infrastructure", "train", "release", "monitor", "template-update", "release/deploy")
@@ -276,7 +276,21 @@ def test_every_job_is_bounded(project: Path) -> None:
 
 
 def scripts(facts: dict[str, Any]) -> str:
-    return "\n".join(str(line) for key in ("before_script", "script", "after_script") for line in facts.get(key, []))
+    given = [facts.get(key, []) for key in ("before_script", "script", "after_script")]
+    return "\n".join(lines(given))
+
+
+def lines(given: str | list[Any]) -> list[str]:
+    """GitLab takes lists in lists, which anchors make."""
+    return [given] if isinstance(given, str) else [line for one in given for line in lines(one)]
+
+
+def test_shellcheck_has_nothing_to_say(project: Path, tmp_path: Path) -> None:
+    found = [(name, scripts(facts)) for name, facts in jobs_of(project) if scripts(facts)]
+    assert len(found) > 20
+    assert shellcheck(tmp_path, found) == ""
+    (where, script), *_ = (one for one in found if '"$TOOLS"' in one[1])
+    assert "SC2086" in shellcheck(tmp_path, [(where, script.replace('"$TOOLS"', "$TOOLS"))])
 
 
 def test_every_variable_is_somebodys(project: Path) -> None:
@@ -294,7 +308,7 @@ def test_every_variable_is_somebodys(project: Path) -> None:
 
 def test_commands_exist(project: Path) -> None:
     """Every call of `mlops` in a pipeline is one that the commands' own parsers take."""
-    called = "\n".join(scripts(facts) for _, facts in jobs_of(project)).replace("$RETRAINED", "--retrained")
+    called = "\n".join(scripts(facts) for _, facts in jobs_of(project)).replace("${RETRAINED:+--retrained}", "--retrained")
     commands_of_layer = TEMPLATE / "ci/gitlab-ci" / SLUG_FOLDER / "src/mlops_runtime/commands"
     own = [words for words in commands(called) if (commands_of_layer / f"{words[0]}.py").exists()]
     others = [words for words in commands(called) if words not in own]
@@ -570,13 +584,16 @@ def test_monitoring(place: Place) -> None:
     place.plan = {
         "mlops events --env prod": {"exit": 1, "files": {"told.json": drift, "outputs.env": "kinds=label retrain\n"}},
         "mlops events --env staging": {"exit": 1, "files": retrained},
+        "mlops scan": {"exit": 1},
     }
     place.run("--manual", "staging 3fa9", PIPELINE="monitor")
     commands = place.commands()
-    assert commands[0] == ("monitor", "id-of-prod", "events --env prod --report told.json")
+    assert commands[0] == ("monitor", "id-of-monitor", "events --env prod --report told.json")
     assert ("retrained-find", "id-of-staging", "events --env staging --report events.json") in commands
     assert ("retrained-find", "id-of-staging", "submit --env staging --scheduled") in commands
-    assert ("monitor-tell", "", "tell told.json") in commands
+    assert ("monitor", "id-of-monitor", "scan --report scan.json") in commands
+    told = [words for job, identity, words in commands if (job, identity) == ("monitor-tell", "")]
+    assert told == ["tell told.json", "tell scan.json"]
     assert [words for job, _, words in commands if job == "staging 3fa9"] == []  # staging has it already
     assert ("trial", "id-of-staging", "stage --env staging --retrained --patience 160") in commands
 
