@@ -67,6 +67,7 @@ def test_registration(project: Path) -> None:
     assert tracking.champion("toy") == found
 
 
+@pytest.mark.full
 def test_a_file_for_the_champion(project: Path) -> None:
     register.register(*candidate(project, 2.0), "toy")
     pd.DataFrame({"x": [4.0], "z": [1]}).to_csv("rows.csv", index=False)
@@ -78,6 +79,7 @@ def test_a_file_for_the_champion(project: Path) -> None:
         serving.champion_for(settings, Path("rows.csv"))
 
 
+@pytest.mark.full
 def test_the_registered_model_carries_its_code(project: Path) -> None:
     register.register(*candidate(project, 2.0), "toy")
     script = (
@@ -89,6 +91,7 @@ def test_the_registered_model_carries_its_code(project: Path) -> None:
     assert done.stdout.strip().endswith("8.0")
 
 
+@pytest.mark.full
 def test_a_project_that_was_moved_keeps_its_models(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     register.register(*candidate(project, 2.0), "toy")
     elsewhere = tmp_path_factory.mktemp("moved") / "it's here"
@@ -108,6 +111,7 @@ def test_a_project_that_was_moved_keeps_its_models(project: Path, tmp_path_facto
     assert not (project / ".mlops").exists()
 
 
+@pytest.mark.full
 def test_a_refused_candidate_is_not_registered(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
