@@ -41,6 +41,7 @@ OTHERS = {
         r"account set --subscription \S+",
     ],
     "gitleaks": [r"dir --no-banner --redact \."],
+    "pwsh": [r"-NoProfile -NonInteractive -File infrastructure/psrule\.ps1"],
     "curl": [r"-fsSL --remote-name-all https://releases\.hashicorp\.com/\S+\.zip https://\S+_SHA256SUMS"],
 }
 

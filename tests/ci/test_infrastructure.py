@@ -181,7 +181,8 @@ PWSH = """\
 #!{python}
 import json, pathlib, sys
 words = sys.argv[1:]
-assert words[:4] == ["-NoProfile", "-NonInteractive", "-File", str(pathlib.Path("infrastructure/policy-as-code.ps1").resolve())]
+script = pathlib.Path("infrastructure/policy-as-code.ps1").resolve()
+assert words[:4] == ["-NoProfile", "-NonInteractive", "-File", str(script)]
 given = dict(zip(words[4::2], words[5::2]))
 assert set(given) == {{"-Action", "-Definitions", "-Plans"}} and pathlib.Path(given["-Definitions"]).is_dir()
 here, folder = pathlib.Path({folder!r}), pathlib.Path(given["-Plans"], "plans-shared")
