@@ -294,6 +294,8 @@ def repository(project: Path, tmp_path: Path) -> Path:
     shutil.copytree(project / "azure-pipelines", root / "azure-pipelines")
     (root / "config").mkdir()
     (root / "config/dev.yml").write_text("a: 1\n", encoding="utf-8")
+    (root / "infrastructure").mkdir()
+    shutil.copy(project / "infrastructure/ps-rule.yaml", root / "infrastructure")
     git(root, "init", "-q", "-b", "main")
     commit(root, "One")
     (root / "README.md").write_text("x\n", encoding="utf-8")

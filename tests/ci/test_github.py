@@ -175,7 +175,7 @@ def test_every_variable_output_environment_and_path_is_there(baked: Baked) -> No
     trigger = [
         pattern for text in WORKFLOWS.values() for pattern in (load(text)["on"].get("push") or {}).get("paths", [])
     ]
-    for pattern in trigger:
+    for pattern in set(trigger) - {"policies/**"}:  # which a team may make
         assert (root / pattern.removesuffix("/**")).exists(), pattern
 
 
