@@ -270,6 +270,11 @@ def test_tokens_reach_only_steps_that_need_them(project: Path) -> None:
         needs = re.search(r"mlops (tell|host (?!found))|git push|renovate@", script)
         if "bash" in step:
             assert given == bool(needs), f"{where}: {step['displayName']}"
+        if step.get("task") == "AzureCLI@2":  # the sign-in of `az` and Terraform is renewed by the task itself
+            script = step["inputs"]["inlineScript"]
+            others = re.findall(r"mlops (?!infrastructure)\w+", script)
+            assert given == bool(others), f"{where}: {step['displayName']}"
+            assert others or "mlops infrastructure" in script
 
 
 def test_commands_are_those_of_the_command_line(
@@ -479,7 +484,11 @@ def test_infrastructure_in_order(run: Ran) -> None:
     assert pairs == [
         line
         for name in ("shared", "dev", "staging", "prod")
-        for line in (f"plan: infrastructure plan --env {name}", f"{name}: infrastructure apply --env {name}")
+        for line in (
+            f"plan: infrastructure plan --env {name}",
+            "-: host keep --days 365",  # before anybody is asked
+            f"{name}: infrastructure apply --env {name}",
+        )
     ]
     order = [f"azure-{one}" for name in ("shared", "dev", "staging", "prod") for one in ("plan", name)]
     assert ran.asked == order
@@ -489,6 +498,7 @@ def test_infrastructure_in_order(run: Ran) -> None:
 def test_where_nothing_changes_nobody_is_asked(run: Ran) -> None:
     ran = run("infrastructure", {"uv run mlops infrastructure plan --env prod": [{"code": 1}]})
     assert set(ran.asked) == {"azure-plan", "azure-prod"}
+    assert sum("host keep" in one for one in mlops(ran)) == 1
     assert next(one for one in mlops(ran) if "apply" in one).startswith("prod: infrastructure apply --env prod")
 
 
@@ -515,7 +525,7 @@ def test_once_a_week_differences_are_told_and_nothing_is_changed(run: Ran) -> No
     assert set(ran.asked) == {"azure-plan"}
     told = [one for one in mlops(ran) if "host tell" in one]
     assert [re.search(r"--key (\S+)", one)[1] for one in told] == ["drift-shared", "drift-prod"]  # type: ignore[index]
-    assert not any("apply" in one for one in mlops(ran))
+    assert not any("apply" in one or "host keep" in one for one in mlops(ran))
 
 
 def test_infrastructure_with_one_workspace(run: Ran) -> None:
@@ -609,6 +619,7 @@ def test_a_release(run: Ran, repository: Path) -> None:
         "monitor: events --env dev --report events/dev.json",
         "monitor: events --env staging --report events/staging.json",
         "monitor: host found events --version newest",
+        "-: host keep --days 365",
         "-: tell events/told.json",
         "staging: promote --env staging --version 7 --approved-by-pipeline",
         "staging: stage --env staging --patience 20",
@@ -624,6 +635,7 @@ def test_a_release(run: Ran, repository: Path) -> None:
 def test_no_candidate_no_release(run: Ran) -> None:
     ran = run("release")
     assert ran.stages == {"find": "Succeeded", "staging": "Skipped", "prod": "Skipped", "told": "Skipped"}
+    assert not any("host keep" in one for one in mlops(ran))
 
 
 def test_a_release_does_not_begin_beside_another(run: Ran, repository: Path) -> None:
