@@ -26,7 +26,10 @@ class Failure(Exception):
 def new_state() -> State:
     """A project with a repository, in which nothing was made."""
     tables = ("environments", "endpoints", "checks", "groups", "pipelines", "policies", "feeds", "permissions", "roles")
-    return {**{name: {} for name in tables}, "rights": {}, "members": [], "default_branch": "refs/heads/main"}
+    days = {"purgeRuns": (30, 731), "purgeArtifacts": (30, 60), "purgePullRequestRuns": (10, 30)}
+    kept = {name: {"min": 1, "max": most, "value": value} for name, (value, most) in days.items()}
+    more = {"rights": {}, "members": [], "default_branch": "refs/heads/main", "retention": kept}
+    return {**{name: {} for name in tables}, **more}
 
 
 def answer(method: str, url: str, given: Any, state: State) -> Any:
@@ -46,7 +49,7 @@ def answer(method: str, url: str, given: Any, state: State) -> Any:
             raise Failure(f"Bad Request({route} has no {sorted(unknown)})")
         if missing := set(facts["required"]) - set(query):
             raise Failure(f"Bad Request({route} needs {sorted(missing)})")
-        keys = set(given) if isinstance(given, dict) else set()
+        keys = {key for one in (given if isinstance(given, list) else [given or {}]) for key in one}
         if unknown := keys - set(facts["body"]) - set(facts["more"]):
             raise Failure(f"Bad Request({route}: the body has no {sorted(unknown)})")
         if at.get("project", PROJECT) != PROJECT or at.get("organization") != ORGANIZATION:
@@ -204,6 +207,14 @@ def list_policies(state: State, at: Any, query: Any, given: Any) -> Any:
     return {"value": [one for one in state["policies"].values() if one["type"]["id"] == query["policyType"]]}
 
 
+def change_retention(state: State, at: Any, query: Any, given: Any) -> Any:
+    for asked, told in {"runRetention": "purgeRuns", "artifactsRetention": "purgeArtifacts"}.items():
+        if asked in given:
+            assert 1 <= given[asked]["value"] <= state["retention"][told]["max"]
+            state["retention"][told]["value"] = given[asked]["value"]
+    return state["retention"]
+
+
 def get_rights(state: State, at: Any, query: Any, given: Any) -> Any:
     allowed = state["rights"].get(f"{at['securityNamespaceId']} {query['token']} {query['descriptors']}", 0)
     aces = {query["descriptors"]: {"allow": allowed, "deny": 0}} if allowed else {}
@@ -285,6 +296,8 @@ HANDLERS: dict[str, Any] = {
     f"DELETE {P}/_apis/build/definitions/{{definitionId}}": remove_pipeline,
     f"GET {P}/_apis/policy/configurations": list_policies,
     f"POST {P}/_apis/policy/configurations": make_policy,
+    f"GET {P}/_apis/build/retention": lambda state, *_: state["retention"],
+    f"PATCH {P}/_apis/build/retention": change_retention,
     f"GET {O}/_apis/accesscontrollists/{{securityNamespaceId}}": get_rights,
     f"POST {O}/_apis/accesscontrolentries/{{securityNamespaceId}}": set_rights,
     f"POST {O}/_apis/graph/groups": join("aadgp"),

@@ -55,7 +55,8 @@ def same(key: str, path: str) -> bool:
 
 
 def properties(specification: dict[str, Any], schema: dict[str, Any]) -> list[str]:
-    """The keys that a body may have at its top; none where it is a list, or of no declared type."""
+    """The keys that a body may have at its top, or each thing in a list; none where it is of no declared type."""
+    schema = schema.get("items", schema)
     if "$ref" in schema:
         schema = specification["definitions"][schema["$ref"].rpartition("/")[2]]
     inherited = [key for one in schema.get("allOf", []) for key in properties(specification, one)]

@@ -24,6 +24,11 @@ ORIGINS = (
     "https://acme.visualstudio.com/DefaultCollection/Rides/_git/taxi-fares",
 )
 IDENTITY = "id-taxifares-dev-monitoring"
+POLICIES = (  # as Azure Repos knows them: build validation, minimum number of reviewers, required reviewers
+    "0609b952-1397-4640-95ec-e00a01b2c241",
+    "fa4e907d-c16b-4a4c-9dfa-4906e5d171dd",
+    "fd2167ab-b0be-447a-8ec8-39368250530e",
+)
 
 
 @pytest.fixture
@@ -139,15 +144,63 @@ def test_pipelines_are_made_and_may_use_what_they_need(here: World) -> None:
     assert group["variables"] == {"environments": {"value": "shared dev staging prod", "isSecret": False}}
 
 
+def policies(world: World) -> tuple[Any, Any, Any]:
+    """The branch's: of the build, of reviews, and of who must be among the reviewers."""
+    found = {one["type"]["id"]: one for one in tables(world)["policies"].values()}
+    build, review, people = (found[one] for one in POLICIES)
+    return build, review, people
+
+
 def test_main_is_protected(here: World) -> None:
     here.make()
-    build, review = sorted(tables(here)["policies"].values(), key=lambda one: "displayName" not in one["settings"])
+    build, review, people = policies(here)
     scope = [{"repositoryId": devops.REPOSITORY_ID, "refName": "refs/heads/main", "matchKind": "Exact"}]
     assert build["settings"]["buildDefinitionId"] == by_name(here, "pipelines")["taxi-fares-ci"]["id"]
+    assert build["settings"]["filenamePatterns"] == ["/*"]  # documentation, too, is scanned for secrets
     assert (review["settings"]["minimumApproverCount"], review["settings"]["creatorVoteCounts"]) == (1, False)
-    assert build["settings"]["scope"] == review["settings"]["scope"] == scope
-    assert build["isBlocking"]
-    assert review["isBlocking"]
+    for one in (build, review, people):
+        assert one["settings"]["scope"] == scope
+        assert one["isBlocking"]
+
+
+def test_what_a_pipeline_votes_merges_nothing(here: World) -> None:
+    """A pipeline may vote, as it may comment: the approval that is needed is of a group in which it is not."""
+    here.make()
+    _, review, people = policies(here)
+    assert people["settings"]["requiredReviewerIds"] == [devops.identity("[Rides]\\Contributors")["id"]]
+    assert people["settings"]["creatorVoteCounts"] is False
+    assert review["settings"]["blockLastPusherVote"] is True
+    service = devops.identity("Rides Build Service (acme)")["subjectDescriptor"]
+    assert service not in [who for who, _ in tables(here)["members"]]
+
+
+def test_weakened_policies_are_put_right_and_stronger_ones_stay(here: World) -> None:
+    here.make()
+    build, review, people = policies(here)
+    elsewhere = {**review["settings"]["scope"][0], "refName": "refs/heads/support"}
+    review["settings"]["scope"].append(elsewhere)
+    review["settings"]["minimumApproverCount"] = 2
+    code, printed = here.run("--yes")
+    assert (code, "Everything is there." in printed) == (0, True), printed
+    build["settings"]["filenamePatterns"] = ["/*", "!/docs/*"]
+    review["settings"]["creatorVoteCounts"] = True
+    people["isBlocking"] = False
+    assert here.run("--yes")[0] == 0
+    build, review, people = policies(here)
+    assert build["settings"]["filenamePatterns"] == ["/*"]
+    assert (review["settings"]["minimumApproverCount"], review["settings"]["creatorVoteCounts"]) == (2, False)
+    assert elsewhere in review["settings"]["scope"]
+    assert people["isBlocking"]
+
+
+@pytest.mark.parametrize(("days", "wanted"), [((30, 30), (90, 60)), ((365, 60), (365, 60)), ((90, 30), (90, 60))])
+def test_runs_are_kept_long_enough(here: World, days: tuple[int, int], wanted: tuple[int, int]) -> None:
+    kept = tables(here)["retention"]
+    kept["purgeRuns"]["value"], kept["purgeArtifacts"]["value"] = days
+    here.make()
+    assert (kept["purgeRuns"]["value"], kept["purgeArtifacts"]["value"]) == wanted
+    assert here.run("--undo", "--yes")[0] == 0
+    assert (kept["purgeRuns"]["value"], kept["purgeArtifacts"]["value"]) == wanted  # what they keep is not deleted
 
 
 def test_people_have_the_rights_of_the_tables(here: World) -> None:
@@ -205,12 +258,13 @@ def test_a_feed(here: World) -> None:
     assert tables(here)["feeds"] == tables(here)["roles"] == {}
 
 
-def test_the_build_service_may_propose_and_tell(here: World) -> None:
+def test_the_build_service_may_propose_tell_and_keep(here: World) -> None:
     here.make()
     service = devops.identity("Rides Build Service (acme)")["descriptor"]
     rights = {key.split()[1]: bits for key, bits in tables(here)["rights"].items() if key.endswith(service)}
     repository = f"repoV2/{devops.PROJECT_ID}/{devops.REPOSITORY_ID}"
-    assert rights == {repository: 4 | 16 | 16384, "vstfs:///Classification/Node/area-1": 16 | 32}
+    items = {"vstfs:///Classification/Node/area-1": 16 | 32}
+    assert rights == {repository: 4 | 16 | 16384, **items, devops.PROJECT_ID: 4}
 
 
 def test_rights_that_were_there_stay(here: World) -> None:
@@ -225,6 +279,7 @@ def test_rights_that_were_there_stay(here: World) -> None:
 def test_a_second_run_changes_nothing_and_an_undo_is_complete(here: World) -> None:
     texts, made = here.texts(), here.made()
     here.make()
+    made["devops"]["retention"] = here.made()["devops"]["retention"]  # stays: it deletes nothing
     whole, changes = here.made(), here.state["changes"]
     code, printed = here.run()
     assert (code, "Everything is there." in printed) == (0, True), printed

@@ -21,7 +21,6 @@ import yaml
 Scope = dict[str, Any]
 KINDS: dict[str, Any] = {"string": str, "number": (int, float), "boolean": bool, "object": object}
 TOKEN = re.compile(r"\s*(?:('(?:[^']|'')*')|(-?\d+(?:\.\d+)?)|([A-Za-z_][\w-]*)|([().,\[\]]))")
-OVER = ("Succeeded", "Failed", "Skipped", "Canceled", "Rejected")
 
 
 class Wrong(Exception):
@@ -97,6 +96,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "format": lambda text, *parts: str(text).format(*("" if part is None else part for part in parts)),
     "contains": lambda text, part: str(part or "").casefold() in str(text or "").casefold(),
     "lower": lambda text: str(text).lower(),
+    "join": lambda between, parts: str(between).join(str(part) for part in parts),
 }
 
 
@@ -226,6 +226,9 @@ class Run:
     groups: dict[str, dict[str, str]] = field(default_factory=dict)
     predefined: dict[str, str] = field(default_factory=dict)
     refused: tuple[str, ...] = ()  # service connections whose approval is refused
+    refusal: str = "Failed"  # what a stage without its approval results in: Skipped, when the time to give it is over
+    cancel: str = ""  # stage in which somebody cancels the run
+    indirect: bool = False  # whether status functions look at what stages and jobs depend on indirectly, too
     stages: dict[str, str] = field(default_factory=dict)  # results
     jobs: dict[str, dict[str, str]] = field(default_factory=dict)
     outputs: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)  # stage, job, step.variable
@@ -235,19 +238,26 @@ class Run:
     said: str = ""
 
     def start(self) -> "Run":
-        known: list[str] = []
+        known: dict[str, list[str]] = {}
         for stage in self.pipeline["stages"]:
             name = stage["stage"]
-            before = listed(stage.get("dependsOn", known[-1:]))
+            before = listed(stage.get("dependsOn", list(known)[-1:]))
             if unknown := set(before) - set(known):
                 raise Wrong(f"stage {name} depends on {unknown}, which no stage before it is called")
-            known.append(name)
+            known[name] = before
             self.outputs[name], self.jobs[name] = {}, {}
-            self.stages[name] = self._stage(stage, before)
+            self.stages[name] = self._stage(stage, before, [self.stages[one] for one in self._reached(before, known)])
         return self
 
     def texts(self) -> list[str]:
         return [call.text for call in self.calls]
+
+    def _reached(self, before: list[str], known: dict[str, list[str]]) -> list[str]:
+        """What status functions look at: what something depends on, and what that depends on."""
+        found = list(before)
+        for name in found if self.indirect else ():
+            found += [one for one in known[name] if one not in found]
+        return found
 
     def _variables(self, *holders: Scope) -> dict[str, str]:
         found: dict[str, str] = dict(self.predefined)
@@ -260,7 +270,7 @@ class Run:
                     found[one["name"]] = str(one["value"])
         return found
 
-    def _stage(self, stage: Scope, before: list[str]) -> str:
+    def _stage(self, stage: Scope, before: list[str], results: list[str]) -> str:
         variables = self._variables(self.pipeline, stage)
 
         def dependency(name: str) -> Scope:
@@ -269,21 +279,23 @@ class Run:
             flat = {f"{job}.{key}": v for job, found in self.outputs[name].items() for key, v in found.items()}
             return {"result": self.stages[name], "outputs": lambda key: self._output(name, key, flat)}
 
-        results = [self.stages[name] for name in before]
         if not self._holds(stage.get("condition"), variables, {"dependencies": dependency}, results):
             return "Skipped"
         connections = {one["inputs"]["azureSubscription"] for one in steps_of(stage) if one.get("task") == "AzureCLI@2"}
         for connection in sorted(connections):
             self.asked.append(connection)
             if connection in self.refused:
-                return "Failed"
+                return self.refusal
+        if stage["stage"] == self.cancel:
+            return "Canceled"
         for name, value in variables.items():
             variables[name] = self._runtime(value, stage["stage"], before)
         done: list[str] = []
+        known: dict[str, list[str]] = {}
         for job in stage["jobs"]:
             for name, more in legs(job):
-                depends = listed(job.get("dependsOn", []))
-                self.jobs[stage["stage"]][name] = self._job(stage, job, name, {**variables, **more}, depends)
+                known[name] = listed(job.get("dependsOn", []))
+                self.jobs[stage["stage"]][name] = self._job(stage, job, name, {**variables, **more}, known)
                 done.append(self.jobs[stage["stage"]][name])
         return "Failed" if "Failed" in done else "Succeeded"
 
@@ -317,15 +329,15 @@ class Run:
         states = {
             "succeeded": lambda: all(one == "Succeeded" for one in before),
             "failed": lambda: "Failed" in before,
-            "canceled": lambda: False,
+            "canceled": lambda: "Canceled" in self.stages.values(),
             "succeededOrFailed": lambda: "Skipped" not in before,
             "always": lambda: True,
         }
         scope = {"variables": variables.get, **names}
         return bool(evaluate(str(condition or "succeeded()"), scope, {**FUNCTIONS, **states}))
 
-    def _job(self, stage: Scope, job: Scope, name: str, variables: dict[str, str], depends: list[str]) -> str:
-        of_stage = stage["stage"]
+    def _job(self, stage: Scope, job: Scope, name: str, variables: dict[str, str], known: dict[str, list[str]]) -> str:
+        of_stage, depends = stage["stage"], known[name]
         if unknown := set(depends) - set(self.jobs[of_stage]):
             raise Wrong(f"job {name} depends on {unknown}, which no job before it is called")
         if not 0 < job.get("timeoutInMinutes", 0) <= 360:
@@ -338,7 +350,7 @@ class Run:
             flat = {f"{other}.{key}": value for key, value in self.outputs[of_stage].get(other, {}).items()}
             return {"outputs": lambda key: self._output(of_stage, f"{other}.{key}", flat)}
 
-        results = [self.jobs[of_stage][one] for one in depends]
+        results = [self.jobs[of_stage][one] for one in self._reached(depends, known)]
         if not self._holds(job.get("condition"), variables, {"dependencies": dependency}, results):
             return "Skipped"
         self.outputs[of_stage].setdefault(name, {})

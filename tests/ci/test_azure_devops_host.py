@@ -48,7 +48,7 @@ class Service:
             verb, pattern = route.split(" ", 1)
             if verb != method or match(pattern, path) is None:
                 continue
-            keys = set(body) if isinstance(body, dict) else set()
+            keys = {key for one in (body if isinstance(body, list) else [body or {}]) for key in one}
             assert query.pop("api-version") == facts["version"], route
             assert set(query) <= set(facts["query"]), route
             assert keys <= {*facts["body"], *facts["more"]}, route
@@ -197,6 +197,12 @@ def test_another_run_is_seen(say: Say, service: Service) -> None:
     code, printed = say("alone")
     assert (code, "https://run/6" in printed) == (1, True)
     assert service.asked[-1][1]["definitions"] == "3"
+
+
+def test_a_run_is_kept(say: Say, service: Service) -> None:
+    assert say("keep", "--days", "365") == (0, "")
+    lease = {"definitionId": 3, "runId": 7, "ownerId": "mlops:7", "daysValid": 365, "protectPipeline": False}
+    assert service.asked == [("POST build/retention/leases", {}, [lease])]
 
 
 def event(kind: str, environment: str, version: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ from filelock import FileLock
 from mlops_runtime import cli, commands
 
 from ..conftest import SLUG_FOLDER, TEMPLATE, install
-from .azure_pipelines import Run, Wrong, expand, legs, settable, steps_of
+from .azure_pipelines import Call, Run, Wrong, expand, legs, settable, steps_of
 from .commands import shellcheck
 
 HERE = Path(__file__).parent
@@ -249,7 +249,9 @@ def test_templates_that_do_not_fit_are_found(project: Path, tmp_path: Path, faul
 
 
 def scripts(project: Path) -> list[tuple[str, str]]:
-    found = ((where, step.get("bash") or step.get("inputs", {}).get("inlineScript")) for where, step in every_step(project))
+    found = (
+        (where, step.get("bash") or step.get("inputs", {}).get("inlineScript")) for where, step in every_step(project)
+    )
     return [(where, script) for where, script in found if script]
 
 
@@ -268,6 +270,11 @@ def test_tokens_reach_only_steps_that_need_them(project: Path) -> None:
         needs = re.search(r"mlops (tell|host (?!found))|git push|renovate@", script)
         if "bash" in step:
             assert given == bool(needs), f"{where}: {step['displayName']}"
+        if step.get("task") == "AzureCLI@2":  # the sign-in of `az` and Terraform is renewed by the task itself
+            script = step["inputs"]["inlineScript"]
+            others = re.findall(r"mlops (?!infrastructure)\w+", script)
+            assert given == bool(others), f"{where}: {step['displayName']}"
+            assert others or "mlops infrastructure" in script
 
 
 def test_commands_are_those_of_the_command_line(
@@ -477,7 +484,11 @@ def test_infrastructure_in_order(run: Ran) -> None:
     assert pairs == [
         line
         for name in ("shared", "dev", "staging", "prod")
-        for line in (f"plan: infrastructure plan --env {name}", f"{name}: infrastructure apply --env {name}")
+        for line in (
+            f"plan: infrastructure plan --env {name}",
+            "-: host keep --days 365",  # before anybody is asked
+            f"{name}: infrastructure apply --env {name}",
+        )
     ]
     order = [f"azure-{one}" for name in ("shared", "dev", "staging", "prod") for one in ("plan", name)]
     assert ran.asked == order
@@ -487,6 +498,7 @@ def test_infrastructure_in_order(run: Ran) -> None:
 def test_where_nothing_changes_nobody_is_asked(run: Ran) -> None:
     ran = run("infrastructure", {"uv run mlops infrastructure plan --env prod": [{"code": 1}]})
     assert set(ran.asked) == {"azure-plan", "azure-prod"}
+    assert sum("host keep" in one for one in mlops(ran)) == 1
     assert next(one for one in mlops(ran) if "apply" in one).startswith("prod: infrastructure apply --env prod")
 
 
@@ -513,7 +525,7 @@ def test_once_a_week_differences_are_told_and_nothing_is_changed(run: Ran) -> No
     assert set(ran.asked) == {"azure-plan"}
     told = [one for one in mlops(ran) if "host tell" in one]
     assert [re.search(r"--key (\S+)", one)[1] for one in told] == ["drift-shared", "drift-prod"]  # type: ignore[index]
-    assert not any("apply" in one for one in mlops(ran))
+    assert not any("apply" in one or "host keep" in one for one in mlops(ran))
 
 
 def test_infrastructure_with_one_workspace(run: Ran) -> None:
@@ -521,6 +533,82 @@ def test_infrastructure_with_one_workspace(run: Ran) -> None:
     planned = [one.split()[4] for one in mlops(ran) if "plan --env" in one]
     assert planned == ["shared", "prod"]
     assert ran.stages["prod"] == "Succeeded"
+
+
+class Estate(Run):
+    """A run of `infrastructure` in which plans and applies end as `answers` says, without any script."""
+
+    def _step(self, stage: str, job: str, step: dict[str, Any], variables: dict[str, str], folder: Path) -> bool:
+        script = (step.get("inputs") or {}).get("inlineScript", "")
+        words = re.search(r"mlops infrastructure (plan|apply) --env (\w+)", script)
+        if not words:
+            return True
+        code = self.answers.get(words[0].removeprefix("mlops infrastructure "), 0)
+        if words[1] == "plan" and code < 2:
+            self.outputs[stage][job]["plan.changes"] = "true" if code else "false"
+        self.calls.append(Call(stage, job, "", [words[1], words[2]], token=False))
+        return bool(code < 2 if words[1] == "plan" else code == 0)
+
+
+Estates = Callable[..., Estate]
+ORDER = ("shared", "dev", "staging", "prod")
+
+
+@pytest.fixture
+def estate(project: Path, tmp_path: Path) -> Estates:
+    """Run `infrastructure` without scripts."""
+    content = pipeline(project, "infrastructure")
+
+    def start(there: tuple[str, ...], answers: dict[str, int], reason: str = "IndividualCI", **more: Any) -> Estate:
+        groups = {"mlops": {"environments": " ".join(there)}}
+        predefined = {"Build.Reason": reason}
+        folder = tmp_path / "repository"
+        return Estate(content, folder, tmp_path, answers, groups, predefined, **more).start()  # type: ignore[return-value]
+
+    return start
+
+
+ENDS = {
+    "the plan fails": lambda name: {"answers": {f"plan --env {name}": 2}},
+    "the plan is canceled": lambda name: {"cancel": f"plan_{name}"},
+    "it is refused": lambda name: {"refused": (f"azure-{name}",)},
+    "nobody approves in time": lambda name: {"refused": (f"azure-{name}",), "refusal": "Skipped"},
+    "it is canceled": lambda name: {"cancel": name},
+    "it fails": lambda name: {"answers": {f"apply --env {name}": 1}},
+}
+
+
+@pytest.mark.parametrize("there", [ORDER, ("shared", "prod")], ids=["four", "one workspace"])
+@pytest.mark.parametrize("indirect", [False, True], ids=["direct", "indirect"])
+@pytest.mark.parametrize("end", ENDS)
+def test_nothing_is_changed_after_an_environment_that_is_not_as_it_should_be(
+    estate: Estates, there: tuple[str, ...], indirect: bool, end: str
+) -> None:
+    for at, name in enumerate(there):
+        given: dict[str, Any] = ENDS[end](name)
+        answers = {f"plan --env {one}": 1 for one in there} | given.pop("answers", {})
+        ran = estate(there, answers, indirect=indirect, **given)
+        applied = [one.words[1] for one in ran.calls if one.words[0] == "apply"]
+        assert applied == [*there[:at], *([name] if end == "it fails" else [])], name
+        later = [ran.stages[f"{kind}{one}"] for one in there[at + 1 :] for kind in ("plan_", "")]
+        assert set(later) <= {"Skipped"}, name
+        assert ran.stages["told"] == ("Skipped" if given.get("cancel") else "Succeeded"), name
+
+
+@pytest.mark.parametrize("there", [ORDER, ("shared", "prod")], ids=["four", "one workspace"])
+@pytest.mark.parametrize("indirect", [False, True], ids=["direct", "indirect"])
+def test_an_environment_in_which_nothing_changes_does_not_stop_the_others(
+    estate: Estates, there: tuple[str, ...], indirect: bool
+) -> None:
+    for number in range(2 ** len(there)):
+        changed = [name for at, name in enumerate(there) if number >> at & 1]
+        answers = {f"plan --env {name}": 1 for name in changed}
+        for reason in ("Manual", "Schedule"):
+            ran = estate(there, answers, reason, indirect=indirect)
+            assert [one.words[1] for one in ran.calls if one.words[0] == "plan"] == list(there)
+            applied = [one.words[1] for one in ran.calls if one.words[0] == "apply"]
+            assert applied == (changed if reason == "Manual" else []), changed
+            assert ran.stages["told"] == "Skipped"
 
 
 def test_a_release(run: Ran, repository: Path) -> None:
@@ -531,6 +619,7 @@ def test_a_release(run: Ran, repository: Path) -> None:
         "monitor: events --env dev --report events/dev.json",
         "monitor: events --env staging --report events/staging.json",
         "monitor: host found events --version newest",
+        "-: host keep --days 365",
         "-: tell events/told.json",
         "staging: promote --env staging --version 7 --approved-by-pipeline",
         "staging: stage --env staging --patience 20",
@@ -546,6 +635,7 @@ def test_a_release(run: Ran, repository: Path) -> None:
 def test_no_candidate_no_release(run: Ran) -> None:
     ran = run("release")
     assert ran.stages == {"find": "Succeeded", "staging": "Skipped", "prod": "Skipped", "told": "Skipped"}
+    assert not any("host keep" in one for one in mlops(ran))
 
 
 def test_a_release_does_not_begin_beside_another(run: Ran, repository: Path) -> None:

@@ -49,9 +49,14 @@ BRANCHES = {"id": "86b05a0c-73e6-4f7d-b3cf-e38f3b39a75b", "name": "evaluatebranc
 DAYS = 24 * 60  # minutes; what a check waits at most is in days of these
 APPROVAL_DAYS, LOCK_DAYS = 14, 3
 BUILD_POLICY, REVIEW_POLICY = "0609b952-1397-4640-95ec-e00a01b2c241", "fa4e907d-c16b-4a4c-9dfa-4906e5d171dd"
+REVIEWERS_POLICY = "fd2167ab-b0be-447a-8ec8-39368250530e"
 REPOSITORIES, AREAS = "2e9eb7ed-3c0a-47d4-87c1-0ffdd275fd87", "83e28ad4-2d72-4ceb-97b0-c7726d5502c3"  # of rights
+RUNS = "33344d9c-fc72-4d6f-aba5-fa317101a7e9"
 CONTRIBUTE, CREATE_BRANCH, PULL_REQUESTS = 4, 16, 16384
 READ_ITEMS, WRITE_ITEMS = 16, 32
+RETAIN = 4
+KEPT_DAYS = 90
+KEPT = {"purgeRuns": "runRetention", "purgeArtifacts": "artifactsRetention"}  # as it is told: as it is changed
 # The words of rbac.yml, the weakest first, as Azure DevOps calls groups and Azure Artifacts calls roles.
 GROUPS = {
     "Reader": "[{project}]\\Readers",
@@ -155,7 +160,7 @@ class Host:
         """What pipelines read, the pipelines themselves, and who may do what in Azure DevOps."""
         pipelines = [self._pipeline(name) for name in PIPELINES]
         steps = [self._variable_group(), *pipelines, *self._permissions(), *self._policies(), *self._service_rights()]
-        return [*steps, *self._memberships(), *self._feed()]
+        return [*steps, self._retention(), *self._memberships(), *self._feed()]
 
     # Environments and service connections
     def _environment(self, environment: str, name: str) -> Step:
@@ -418,24 +423,35 @@ class Host:
                 "manualQueueOnly": False,
                 "queueOnSourceUpdateOnly": True,
                 "validDuration": 0,
-                "filenamePatterns": ["/*", "!/docs/*"],
+                "filenamePatterns": ["/*"],  # a secret may be in any of them
             }
 
         def review() -> JSON:
             return {
                 "minimumApproverCount": 1,
                 "creatorVoteCounts": False,
+                "blockLastPusherVote": True,
                 "allowDownvotes": False,
                 "resetOnSourcePush": True,
+            }
+
+        def people() -> JSON:
+            contributors = self._identity(self._group("Contributor"), "Azure DevOps")
+            return {
+                "requiredReviewerIds": [contributors["id"]],
+                "minimumApproverCount": 1,
+                "creatorVoteCounts": False,
+                "message": "A contributor approves each change: what a pipeline votes does not count",
             }
 
         return [
             self._policy("build", "changes of the default branch pass ci", BUILD_POLICY, build, ("ci/pipeline/ci",)),
             self._policy("review", "somebody else than its author approves a change", REVIEW_POLICY, review, ()),
+            self._policy("people", "and it is a contributor, not a pipeline", REVIEWERS_POLICY, people, ()),
         ]
 
     def _policy(self, name: str, what: str, kind: str, own: Callable[[], JSON], needs: tuple[str, ...]) -> Step:
-        path = "policy/configurations"
+        path, keys = "policy/configurations", ("buildDefinitionId", "requiredReviewerIds")
 
         def wanted() -> JSON:
             scope = {
@@ -454,22 +470,28 @@ class Host:
                     for scope in one["settings"].get("scope", [])
                     if all(scope.get(key) == value for key, value in mine["scope"][0].items())
                 ]
-                if ours and one["settings"].get("buildDefinitionId") == mine.get("buildDefinitionId"):
+                if ours and all(one["settings"].get(key) == mine.get(key) for key in keys):
                     return dict(one)
             return None
 
+        def corrected(one: JSON) -> JSON:
+            """What is wanted, on all branches that it is for, and by no fewer people."""
+            mine = wanted()
+            settings = {**mine["settings"], "scope": one["settings"]["scope"]}
+            if "minimumApproverCount" in settings:
+                fewest = one["settings"].get("minimumApproverCount") or 0
+                settings["minimumApproverCount"] = max(settings["minimumApproverCount"], fewest)
+            return {**mine, "settings": {**one["settings"], **settings}}
+
         def find() -> Facts | None:
             one = there()
-            if one is None:
-                return None
-            strict = name != "review" or one["settings"].get("minimumApproverCount", 0) >= 1
-            return {"id": one["id"], STALE: not (strict and one["isEnabled"] and one["isBlocking"])}
+            return one and {"id": one["id"], STALE: not _contains(one, corrected(one))}
 
         def make() -> Facts:
             one = there()
             if one:
                 kept = {key: one[key] for key in ("isEnabled", "isBlocking", "type", "settings")}
-                self._call("put", "core", f"{path}/{one['id']}", body=wanted())
+                self._call("put", "core", f"{path}/{one['id']}", body=corrected(one))
                 return {"id": one["id"], BEFORE: kept}
             return {"id": self._call("post", "core", path, body=wanted())["id"]}
 
@@ -482,7 +504,7 @@ class Host:
         return Step(f"ci/policy/{name}", f"branch policy: {what}", find, make, undo, needs, PROJECT_ADMIN)
 
     def _service_rights(self) -> list[Step]:
-        """What pipelines do in Azure DevOps themselves: propose changes, and open work items."""
+        """What pipelines do in Azure DevOps themselves: propose changes, open work items, keep runs."""
 
         def repository() -> str:
             return f"repoV2/{self.project['id']}/{self.repository['id']}"
@@ -497,6 +519,7 @@ class Host:
                 "changes", changes, REPOSITORIES, repository, CONTRIBUTE | CREATE_BRANCH | PULL_REQUESTS
             ),
             self._service_right("work-items", "pipelines open work items", AREAS, area, READ_ITEMS | WRITE_ITEMS),
+            self._service_right("runs", "pipelines keep their runs", RUNS, lambda: str(self.project["id"]), RETAIN),
         ]
 
     def _service_right(self, name: str, what: str, space: str, token: Callable[[], str], bits: int) -> Step:
@@ -530,6 +553,25 @@ class Host:
             self._call("post", "core", entries, body=body, scope="organization")
 
         return Step(f"ci/right/{name}", f"{what} ({service})", find, make, undo, right=PROJECT_ADMIN)
+
+    def _retention(self) -> Step:
+        """How long runs are kept in which nobody had to decide; never less than the project says."""
+        path = "build/retention"
+
+        def short() -> JSON:
+            there = self._call("get", "core", path)
+            days = {name: min(KEPT_DAYS, there[name]["max"]) for name in KEPT}
+            return {KEPT[name]: {"value": most} for name, most in days.items() if there[name]["value"] < most}
+
+        def find() -> Facts | None:
+            return None if short() else {"days": KEPT_DAYS}
+
+        def make() -> Facts:
+            self._call("patch", "core", path, body=short())
+            return {"days": KEPT_DAYS}
+
+        what = f"runs and artifacts of {self.place.project} stay for {KEPT_DAYS} days, or as many as it may"
+        return Step("ci/retention", what, find, make, right=PROJECT_ADMIN)  # undone, what is kept would be deleted
 
     # People's rights: the columns azure_devops and azure_artifacts of rbac.yml
     def _roles(self, column: str, words: dict[str, str]) -> dict[str, str]:
@@ -583,7 +625,7 @@ class Host:
         return steps
 
     def _membership(self, word: str, name: str, kind: str, needs: tuple[str, ...], who: Callable[[], str]) -> Step:
-        group = GROUPS[word].format(project=self.place.project, organization=self.place.organization)
+        group = self._group(word)
         step = f"ci/member/{name}"
 
         def container() -> str:
@@ -673,6 +715,9 @@ class Host:
         return Step(step, what, find, make, undo, ("ci/feed", *needs), PROJECT_ADMIN)
 
     # Azure DevOps' REST API
+    def _group(self, word: str) -> str:
+        return GROUPS[word].format(project=self.place.project, organization=self.place.organization)
+
     def _identity(self, name: str, where: str) -> JSON:
         """A person or group that Azure DevOps knows by this name or address."""
         query = {"searchFilter": "General", "filterValue": name, "queryMembership": "None"}

@@ -32,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     propose.add_argument("branch", metavar="BRANCH")
     propose.add_argument("--title", required=True)
     propose.add_argument("--body", type=Path, required=True, metavar="FILE")
+    keep = actions.add_parser("keep", help="keep this run longer than the project's settings say")
+    keep.add_argument("--days", type=int, required=True, metavar="N", help="from now")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
             host.comment(f"plan {file.stem}", f"### {file.stem}\n\n{file.read_text(encoding='utf-8')}")
     elif args.action == "propose":
         print(host.propose(args.branch, args.title, args.body.read_text(encoding="utf-8")))
+    elif args.action == "keep":
+        host.keep(args.days)
     else:
         body = args.body.read_text(encoding="utf-8") if args.body else args.text
         texts = {"key": args.key, "kind": args.kind, "environment": args.env, "title": args.title}
