@@ -40,7 +40,7 @@ OTHERS = {
         r"login --service-principal --username \S+ --tenant \S+ --federated-token \S+ --output none",
         r"account set --subscription \S+",
     ],
-    "gitleaks": [r"dir --no-banner --redact \."],
+    "gitleaks": [r"git --no-banner --redact"],
     "pwsh": [r"-NoProfile -NonInteractive -File infrastructure/psrule\.ps1"],
     "curl": [r"-fsSL --remote-name-all https://releases\.hashicorp\.com/\S+\.zip https://\S+_SHA256SUMS"],
 }
@@ -141,6 +141,7 @@ def main() -> int:
         text = content if isinstance(content, str) else json.dumps(content)
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text(text, encoding="utf-8")
+    print(ends.get("says", ""))
     return int(ends.get("exit", 0))
 
 

@@ -1,5 +1,6 @@
 """GitLab's pipelines: their schema, what each trigger makes, and every pipeline executed on recording stand-ins."""
 
+import base64
 import csv
 import json
 import os
@@ -22,14 +23,14 @@ from filelock import FileLock
 
 from ..conftest import SLUG_FOLDER, TEMPLATE, Environment, install
 from ..test_lint import YAMLLINT
-from . import gitlab_fake
+from . import gitlab_fake, gitlab_repository
 from .commands import commands, fault, shellcheck
 
 VERSION = "4.75.1"  # of gitlab-ci-local
 ENVIRONMENTS = ("plan", "monitor", "shared", "dev", "staging", "prod")
 TENANT = "00000000-0000-0000-0000-0000000000ff"
 PROGRAMS = ("pip", "uv", "az", "gitleaks", "curl", "rsync", "trivy")
-FILES = ("jobs", "ci", "infrastructure", "train", "release", "monitor", "template-update", "release/deploy")
+FILES = ("jobs", "ci", "infrastructure", "train", "release", "monitor", "template-update", "failed", "release/deploy")
 PIPELINES = (".gitlab-ci.yml", *(f".gitlab/{name}.yml" for name in (*FILES, "release/nothing")))
 TASK = "classification"
 
@@ -291,6 +292,50 @@ def test_every_job_is_bounded(project: Path) -> None:
         assert "github" not in re.sub(r"https://github\.com/\S+", "", text).lower()
 
 
+def test_a_merge_stops_nothing(project: Path) -> None:
+    """On Azure, what the merge before it does; that of a merge request goes on for nobody."""
+    content = yaml.safe_load((project / ".gitlab-ci.yml").read_text(encoding="utf-8"))
+    (main,) = (rule for rule in content["workflow"]["rules"] if "CI_COMMIT_BRANCH" in rule["if"])
+    assert main["auto_cancel"] == {"on_new_commit": "none"}
+    assert any(facts.get("interruptible") for _, facts in jobs_of(project))
+
+
+INSTALLS = {"az": "uv tool install azure-cli==", "terraform": "chmod +x terraform"}
+
+
+def test_what_checks_the_estate_has_the_tools(project: Path) -> None:
+    """Every job that calls `mlops infrastructure` installs the programs that a layer's tool.py calls."""
+    tools = [path.read_text(encoding="utf-8") for path in TEMPLATE.glob("iac/*/*/src/mlops_runtime/tool.py")]
+    called = {name for text in tools for name in re.findall(r'(?:programs\.run\(|\n[A-Z]+ = )\["(\w+)"', text)}
+    assert (len(tools), called) == (3, set(INSTALLS))
+    jobs = {name.partition(": ")[2]: facts for name, facts in jobs_of(project) if "release/" not in name}
+    checked = [one for one in jobs if one[0] != "." and "mlops infrastructure" in scripts(whole(jobs, one))]
+    assert len(checked) > 8
+    for name in checked:
+        for program in called:
+            assert INSTALLS[program] in scripts(whole(jobs, name)), f"{name} lacks {program}"
+
+
+def whole(jobs: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
+    """A job with what it extends; of two, the later one wins."""
+    above = jobs[name].get("extends", [])
+    facts: dict[str, Any] = {}
+    for one in [above] if isinstance(above, str) else above:
+        facts |= whole(jobs, one)
+    return facts | jobs[name]
+
+
+def test_secrets_are_looked_for_as_on_github(project: Path) -> None:
+    """By the same version, in all that was ever committed, whatever has changed."""
+    secrets = dict(jobs_of(project))[".gitlab/ci.yml: secrets"]
+    github = (TEMPLATE / "ci/github-actions" / SLUG_FOLDER / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    (version,) = set(re.findall(r"gitleaks/releases/download/(v[\d.]+)/", github))
+    assert secrets["image"]["name"].startswith(f"zricethezav/gitleaks:{version}@")
+    assert secrets["script"] == ["gitleaks git --no-banner --redact"]
+    assert secrets["variables"] == {"GIT_DEPTH": "0"}
+    assert not any("changes" in rule for rule in secrets["rules"])
+
+
 def scripts(facts: dict[str, Any]) -> str:
     given = [facts.get(key, []) for key in ("before_script", "script", "after_script")]
     return "\n".join(lines(given))
@@ -324,7 +369,9 @@ def test_every_variable_is_somebodys(project: Path) -> None:
 
 def test_commands_exist(project: Path) -> None:
     """Every call of `mlops` in a pipeline is one that the commands' own parsers take."""
-    called = "\n".join(scripts(facts) for _, facts in jobs_of(project)).replace("${RETRAINED:+--retrained}", "--retrained")
+    called = "\n".join(scripts(facts) for _, facts in jobs_of(project)).replace(
+        "${RETRAINED:+--retrained}", "--retrained"
+    )
     commands_of_layer = TEMPLATE / "ci/gitlab-ci" / SLUG_FOLDER / "src/mlops_runtime/commands"
     own = [words for words in commands(called) if (commands_of_layer / f"{words[0]}.py").exists()]
     others = [words for words in commands(called) if words not in own]
@@ -337,23 +384,32 @@ def test_commands_exist(project: Path) -> None:
 
 # Which jobs a trigger makes: source, variables, changed files.
 CI = {"test", "run", "scan", "secrets"}
+MERGE = {"tell-failed"}
 PLANS = {f"plan-{name}" for name in ("shared", "dev", "staging", "prod")}
 APPLIES = {f"apply-{name}" for name in ("shared", "dev", "staging", "prod")}
 TRIGGERS: dict[str, tuple[str, dict[str, str], tuple[str, ...], set[str]]] = {
-    "change": ("merge_request_event", {}, (), CI),
+    "change": ("merge_request_event", {}, ("tests/conftest.py",), CI),
+    "change of a hidden file": ("merge_request_event", {}, (".pre-commit-config.yaml",), CI),
+    "change of texts": ("merge_request_event", {}, ("README.md", "data/README.md"), {"secrets"}),
+    "change of a text and code": ("merge_request_event", {}, ("README.md", "pyproject.toml"), CI),
     "change of config": ("merge_request_event", {}, ("config/dev.yml",), CI | {"infrastructure-check"}),
-    "merge": ("push", {}, ("README.md",), CI),
-    "merge of code": ("push", {}, ("pyproject.toml",), CI | {"train"}),
-    "merge of config": ("push", {}, ("config/dev.yml",), CI | {"infrastructure-check", "train"} | PLANS | APPLIES),
-    "by hand": ("web", {"PIPELINE": "infrastructure"}, (), PLANS | APPLIES),
-    "drift": ("schedule", {"PIPELINE": "drift"}, (), PLANS | {"tell-drift"}),
-    "train": ("web", {"PIPELINE": "train"}, (), {"train"}),
+    "merge": ("push", {}, ("README.md",), {"secrets"} | MERGE),
+    "merge of code": ("push", {}, ("pyproject.toml",), CI | {"train"} | MERGE),
+    "merge of config": (
+        "push",
+        {},
+        ("config/dev.yml",),
+        CI | {"infrastructure-check", "train"} | PLANS | APPLIES | MERGE,
+    ),
+    "by hand": ("web", {"PIPELINE": "infrastructure"}, (), PLANS | APPLIES | {"tell-failed"}),
+    "drift": ("schedule", {"PIPELINE": "drift"}, (), PLANS | {"tell-drift", "tell-failed"}),
+    "train": ("web", {"PIPELINE": "train"}, (), {"train", "tell-failed"}),
     "release": ("schedule", {"PIPELINE": "release"}, (), {"release-find", "release-tell", "release"}),
     "monitor": (
         *("schedule", {"PIPELINE": "monitor"}, ()),
         {"monitor", "monitor-tell", "retrained-find", "retrained-tell", "retrained"},
     ),
-    "template": ("schedule", {"PIPELINE": "template-update"}, (), {"template-update"}),
+    "template": ("schedule", {"PIPELINE": "template-update"}, (), {"template-update", "tell-failed"}),
 }
 
 
@@ -380,6 +436,7 @@ def test_nothing_acts_on_azure_before_the_bootstrap(place: Place) -> None:
 def test_one_workspace_for_all(place: Place) -> None:
     place.variables = {"ENVIRONMENT_DEV": "prod", "ENVIRONMENT_STAGING": "prod"}
     jobs = {one["name"]: one["environment"] for one in place.jobs("web", PIPELINE="infrastructure")}
+    assert jobs.pop("tell-failed") == "tell"
     assert jobs == {"plan-shared": "plan", "apply-shared": "shared", "plan-prod": "plan", "apply-prod": "prod"}
     assert place.jobs("web", PIPELINE="train")[0]["environment"] == "prod"
 
@@ -395,15 +452,15 @@ def test_a_change(place: Place) -> None:
         ("test", "uv run", "pytest -n auto --junitxml=tests.xml"),
         ("run", "mlops", "config render --check"),
         ("run", "mlops", "run"),
+        ("infrastructure-check", "uv", "tool install azure-cli==2.91.0"),
         ("infrastructure-check", "mlops", "infrastructure check"),
-        ("infrastructure-check", "uv", "tool install azure-cli==2.91.0"),  # with which Bicep is read
         ("infrastructure-check", "pwsh", "-NoProfile -NonInteractive -File infrastructure/psrule.ps1"),
         ("scan", "mlops", "scan --report scan.json"),
-        ("secrets", "gitleaks", "dir --no-banner --redact ."),
+        ("secrets", "gitleaks", "git --no-banner --redact"),
     ):
         assert wanted in lines
     assert len([one for one in lines if one[2] == "mypy"]) == 1
-    assert not any(one["identity"] for one in place.calls())  # a change acts as nobody
+    assert not any(one["identity"] or one["program"] == "az" for one in place.calls())  # a change acts as nobody
 
 
 @pytest.mark.full
@@ -435,13 +492,14 @@ def test_policies_of_the_team_are_infrastructure(place: Place) -> None:
     assert fetched == [("plan-shared", "id-of-plan")]
 
 
-FAILURES = {"lint": "uv run ruff check", "scan": "mlops scan", "secret": "gitleaks dir", "run": "mlops run"}
+FAILURES = {"lint": "uv run ruff check", "scan": "mlops scan", "secret": "gitleaks git", "run": "mlops run"}
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("fault", FAILURES)
 def test_a_change_that_fails(place: Place, fault: str) -> None:
     place.plan = {FAILURES[fault]: {"exit": 1}}
+    place.change("pyproject.toml")
     place.run(source="merge_request_event", check=False)
 
 
@@ -471,22 +529,59 @@ def test_a_plan_that_fails_applies_nothing(place: Place) -> None:
     approved = ("apply-shared", "apply-staging", "apply-prod")
     words = [word for job in approved for word in ("--manual", job)]
     place.run(*words, source="web", check=False, PIPELINE="infrastructure")
-    assert [job for job, _, _ in place.commands()] == ["plan-shared"]
+    assert [job for job, _, _ in place.commands()] == ["plan-shared", "tell-failed"]
+
+
+DRIFT: dict[str, tuple[dict[str, int], str]] = {
+    "nothing": ({}, ""),
+    "differs": ({"dev": 1, "prod": 1}, "dev prod"),
+    "fails": ({"staging": 2}, ""),
+    "differs and fails": ({"shared": 2, "staging": 1}, "staging"),
+}
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("drifted", [True, False])
-def test_drift_is_told(place: Place, drifted: bool) -> None:
-    place.plan = {"mlops infrastructure plan --env staging": {"exit": int(drifted)}}
-    place.run(check=not drifted, PIPELINE="drift")
+@pytest.mark.parametrize("case", DRIFT)
+def test_drift_is_told(place: Place, case: str) -> None:
+    """What differs, by its names; a plan that failed is told as a failure, and says nothing of Azure."""
+    ends, differs = DRIFT[case]
+    place.plan = {f"mlops infrastructure plan --env {name}": {"exit": code} for name, code in ends.items()}
+    place.run(check=2 not in ends.values(), PIPELINE="drift")
     commands = place.commands()
     assert {job for job, _, _ in commands if job.startswith("plan")} == PLANS
     assert not any("apply" in words for _, _, words in commands)
-    assert ("tell-drift", "", "tell told.json") in commands or not drifted
-    if drifted:
+    told = [job for job, _, words in commands if words == "tell told.json"]
+    assert sorted(told) == ["tell-drift"] * bool(differs) + ["tell-failed"] * (2 in ends.values())
+    assert all(one["tell"] for one in place.calls() if one["words"][:1] == ["tell"])
+    if differs:
         (event,) = place.left("tell-drift", "told.json")
         assert (event["key"], event["kind"]) == ("drift", "infrastructure")
-        assert [one["tell"] for one in place.calls() if one["words"][:1] == ["tell"]] == [True]
+        assert event["title"] == f"Azure differs from infrastructure/: {differs}"
+
+
+FAILED: dict[str, tuple[str, str, str]] = {
+    "a plan": ("web", "infrastructure", "mlops infrastructure plan --env dev"),
+    "an environment": ("web", "infrastructure", "mlops infrastructure apply --env shared"),
+    "a training": ("web", "train", "mlops submit"),
+    "looking for a template": ("schedule", "template-update", "mlops update --plan"),
+    "a merge": ("push", "ci", "uv run mypy"),
+}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("case", FAILED)
+def test_a_failure_is_told(place: Place, case: str) -> None:
+    source, pipeline, fails = FAILED[case]
+    place.plan = {fails: {"exit": 2}}
+    place.change("pyproject.toml")
+    approved = ("--manual", "apply-shared") if pipeline == "infrastructure" else ()
+    with gitlab_repository.served(place.root, "job-token") as repository:
+        place.run(*approved, source=source, check=False, PIPELINE=pipeline, CI_PROJECT_URL=repository.url)
+    assert place.commands()[-1] == ("tell-failed", "", "tell told.json")
+    (event,) = place.left("tell-failed", "told.json")
+    assert (event["key"], event["kind"]) == (f"failed/{pipeline}", "failed")
+    assert pipeline in event["title"]
+    assert "/pipelines/" in event["body"]
 
 
 @pytest.mark.full
@@ -646,53 +741,67 @@ def test_monitoring(place: Place) -> None:
     assert ("trial", "id-of-staging", "stage --env staging --retrained --patience 160") in commands
 
 
-@pytest.mark.full
-@pytest.mark.parametrize(("conflicts", "title"), [(0, "Adopt the newer template"), (1, "Draft - conflicts to solve")])
-def test_a_template_update(place: Place, conflicts: int, title: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    bare = place.root.parent / "bare.git"
-    subprocess.run(["git", "init", "-q", "--bare", bare], check=True)
-    subprocess.run(["git", "-C", bare, "config", "receive.advertisePushOptions", "true"], check=True)
-    hook = bare / "hooks" / "pre-receive"
-    hook.write_text('#!/bin/sh\nenv | grep GIT_PUSH_OPTION > "$PWD/options"\n', encoding="utf-8")
-    hook.chmod(0o755)
-    address = "https://gitlab.com/acme/taxi-fares.git"
-    pushed = "https://gitlab-ci-token:job-token@gitlab.com/acme/taxi-fares.git"
-    for number, url in enumerate((pushed, address)):
-        monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", f"url.{bare.as_uri()}.insteadOf")
-        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", url)
-    monkeypatch.setenv("GIT_CONFIG_COUNT", "2")
-    changes = {"README.md": "newer\n", ".uv-cache/wheel": "large\n"}
-    git = place.fake / "bin" / "git"  # gitlab-ci-local asks for the address, which must not be the one on this machine
-    told = f'[ "$*" = "remote get-url origin" ] && echo {address} && exit'
-    git.write_text(f'#!/bin/sh\n{told}\nexec {shutil.which("git")} "$@"\n', encoding="utf-8")
+UPDATED = 'Template 1.0.0 → 1.1.0\n! changed  ! conflict\n! pyproject.toml: `both` "changed" $HOME\n'
+
+
+def recorded_git(place: Place) -> Path:
+    """Git that writes down the words it is called with."""
+    words, git = place.fake / "git.txt", place.fake / "bin" / "git"
+    script = f'#!/bin/sh\nprintf "%s\\n" "$*" >> "{words}"\nexec {shutil.which("git")} "$@"\n'
+    git.write_text(script, encoding="utf-8")
     git.chmod(0o755)
-    place.plan = {"mlops update --plan": {"exit": 1}, "mlops update": {"exit": conflicts, "files": changes}}
-    place.run(PIPELINE="template-update", GITLAB_USER_NAME="Olaf", GITLAB_USER_EMAIL="olaf@example.com")
-    options = (bare / "options").read_text(encoding="utf-8")
-    assert "=merge_request.create\n" in options
-    assert "=merge_request.target=main\n" in options
-    assert f"=merge_request.title={title}" in options
+    return words
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("conflicts", [0, 1])
+def test_a_template_update(place: Place, conflicts: int) -> None:
+    changes = {"README.md": "newer\n", ".uv-cache/wheel": "large\n"}
+    place.plan = {
+        "mlops update --plan": {"exit": 1},
+        "mlops update": {"exit": conflicts, "files": changes, "says": UPDATED},
+    }
+    called = recorded_git(place)
+    with gitlab_repository.served(place.root, "job-token") as repository:
+        said = {"CI_PROJECT_URL": repository.url, "PIPELINE": "template-update"}
+        place.run(**said, GITLAB_USER_NAME="Olaf", GITLAB_USER_EMAIL="olaf@example.com")
+        options, bare = repository.options, repository.bare
+        place.git("switch", "-q", "main")
+        assert "is there already: merge or delete it" in place.run(**said)
+    title = "Adopt the newer template" + ", with conflicts to resolve" * conflicts
+    assert "merge_request.create" in options
+    assert "merge_request.target=main" in options
+    assert f"merge_request.title={title}" in options
+    assert ("merge_request.draft" in options) == bool(conflicts)
+    (description,) = (one.partition("=")[2] for one in options if one.startswith("merge_request.description="))
+    assert description.replace("\\n", "\n") == f"~~~\n{UPDATED}~~~\n"  # as GitLab reads it
     show = ["git", "-C", bare, "show", "--stat=200", "--format=%an %s", "template-update"]
     shown = subprocess.run(show, capture_output=True, text=True, check=True).stdout
-    assert f"Olaf {title}" in shown
+    assert f"Olaf {title}\n" in shown
     assert "README.md" in shown
     assert ".uv-cache" not in shown
-    place.git("switch", "-q", "main")
-    printed = place.run(PIPELINE="template-update")
-    assert "is there already: merge or delete it" in printed
+    words = called.read_text(encoding="utf-8")
+    assert "push --push-option" in words
+    for secret in (b"job-token", base64.b64encode(b"gitlab-ci-token:job-token")):
+        assert secret.decode() not in words
 
 
 @pytest.mark.full
-def test_no_newer_template(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    bare = place.root.parent / "bare.git"
-    subprocess.run(["git", "init", "-q", "--bare", bare], check=True)
-    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{bare.as_uri()}.insteadOf")
-    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://gitlab.com/acme/taxi-fares.git")
-    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
-    place.run(PIPELINE="template-update")
-    assert [words for _, _, words in place.commands()] == ["update --plan"]
-    place.plan = {"mlops update --plan": {"exit": 2}}
-    place.run(check=False, PIPELINE="template-update")
+def test_no_newer_template(place: Place) -> None:
+    with gitlab_repository.served(place.root, "job-token") as repository:
+        said = {"CI_PROJECT_URL": repository.url, "PIPELINE": "template-update"}
+        place.run(**said)
+        assert [words for _, _, words in place.commands()] == ["update --plan"]
+        place.plan = {"mlops update": {"exit": 2}}
+        place.run(check=False, **said)
+
+
+@pytest.mark.full
+def test_a_branch_that_cannot_be_asked_for_is_not_missing(place: Place) -> None:
+    place.plan = {"mlops update --plan": {"exit": 1}}
+    with gitlab_repository.served(place.root, "another-token") as repository:
+        place.run(check=False, CI_PROJECT_URL=repository.url, PIPELINE="template-update")
+    assert [words for job, _, words in place.commands() if job == "template-update"] == []
 
 
 # The stand-ins themselves
