@@ -45,7 +45,7 @@ MODULES = (
 EVERYWHERE = [
     *(".devcontainer/devcontainer.json", ".editorconfig", ".gitattributes", ".gitignore", ".pre-commit-config.yaml"),
     *(".python-version", "LICENSE", "README.md", "pyproject.toml"),
-    ".github/dependabot.yml",
+    *(f".github/{name}" for name in ("CODEOWNERS", "dependabot.yml", "pull_request_template.md")),
     *(f".github/actions/{name}/action.yml" for name in ("azure", "setup", "tell")),
     *(f".github/workflows/{name}.yml" for name in ("apply", "ci", "infrastructure", "monitor", "release", "train")),
     ".github/workflows/template-update.yml",

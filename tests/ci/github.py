@@ -149,6 +149,14 @@ class Host:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
+    def edit(self, workflow: str, old: str, new: str) -> None:
+        """Have a workflow say something else."""
+        name = f".github/workflows/{workflow}.yml"
+        text = (self.root / name).read_text(encoding="utf-8")
+        assert old in text, f"{workflow} does not ask for {old}"
+        self.write(name, text.replace(old, new))
+        commit(self.root, "Edit")
+
     def run(self, event: str, workflow: str, **payload: Any) -> bool:
         """Whether a run of the workflow succeeds."""
         state, given = self.folder / "state.json", self.folder / "event.json"

@@ -449,6 +449,12 @@ def test_ci_fails_with_any_of_its_checks(run: Ran, word: str) -> None:
     assert ran.stages == {"ci": "Failed", "infrastructure": "Skipped"}
 
 
+def test_texts_are_looked_at_for_secrets_too(project: Path) -> None:
+    """What `main` gets is looked at whatever it changes; of a change the branch policy says which paths count."""
+    content = yaml.safe_load((project / "azure-pipelines/ci.yml").read_text(encoding="utf-8"))
+    assert "paths" not in content["trigger"]
+
+
 def test_a_plan_that_fails_fails_ci(run: Ran, repository: Path) -> None:
     (repository / "config/dev.yml").write_text("a: 2\n", encoding="utf-8")
     commit(repository, "Three")

@@ -4,6 +4,7 @@ import fnmatch
 import importlib
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -198,7 +199,8 @@ def test_rights() -> None:
             assert not signs_in or environment(job), where
             assert "write-all" not in str(job["permissions"]), where
             written = {right for right, value in job["permissions"].items() if value == "write"} - {"id-token"}
-            assert not (name in ("train", "ci") and written - {"pull-requests"}), where
+            assert not (name == "ci" and written - {"pull-requests"}), where
+            assert not (name == "train" and title != "tell" and written), where
             for step in job["steps"]:
                 if "upload-artifact" in step.get("uses", ""):
                     assert int(step["with"]["retention-days"]) <= 90, where
@@ -211,6 +213,61 @@ def test_pull_requests_from_elsewhere_get_no_identity() -> None:
         assert title == "plan" or "id-token" not in job["permissions"]
     for name, text in WORKFLOWS.items():
         assert not {"pull_request_target", "workflow_run", "issue_comment"} & set(load(text)["on"]), name
+
+
+def test_one_check_speaks_for_all_of_ci() -> None:
+    """A branch can require it: it reports whatever was skipped, which the jobs themselves do not."""
+    jobs = load(WORKFLOWS["ci"])["jobs"]
+    last = jobs["ci"]
+    assert set(last["needs"]) == set(jobs) - {"ci"}
+    assert (last["name"], last["if"], last["permissions"]) == ("ci", "${{ always() }}", {})
+
+
+def test_people_are_told_when_a_workflow_fails() -> None:
+    """By a job of its own, which alone may write issues for that, and of whichever job has failed."""
+    for name, text in WORKFLOWS.items():
+        jobs = load(text)["jobs"]
+        if name in ("apply", "ci"):  # a part of infrastructure; a change shows it
+            continue
+        tell = jobs["tell"]
+        assert {*tell["needs"]} == set(jobs) - {"tell"}, name
+        assert tell["permissions"] == {"contents": "read", "issues": "write"}, name
+        assert not environment(tell), name
+
+
+def test_drift_takes_no_waiting_change_out_of_the_queue() -> None:
+    """Of the runs that wait in one group GitHub keeps the newest."""
+    group = load(WORKFLOWS["infrastructure"])["concurrency"]["group"]
+    assert group == "${{ github.event_name == 'schedule' && 'drift' || 'infrastructure' }}"
+
+
+def test_no_pipe_hides_a_failure() -> None:
+    """GitHub's own shell for `run` looks at the end of a pipe only; a step with `shell: bash` looks at all of it."""
+    for where, _, step in steps(texts()):
+        words = shlex.shlex(step.get("run", ""), posix=True, punctuation_chars="|&;")
+        words.whitespace_split = True
+        assert step.get("shell") == "bash" or not {"|", "|&"} & set(words), where
+
+
+def test_code_owners(baked: Baked) -> None:
+    """Who they are is not known when a project begins; GitHub ignores lines whose owner is not there."""
+    root = baked("classification")
+    lines = (root / ".github" / "CODEOWNERS").read_text(encoding="utf-8").splitlines()
+    assert all(line.startswith("#") for line in lines)
+    rules = [line.removeprefix("# ").split() for line in lines if line.startswith("# /")]
+    assert [owner for _, owner in rules] == ["@acme/platform"] * len(rules)
+    there = {path for path, _ in rules if path.endswith("/") and (root / path.strip("/")).is_dir()}
+    assert {path for path, _ in rules} - there == {"/policies/"}, "which a team may add"
+    gitlab = TEMPLATE / "ci" / "gitlab-ci" / SLUG_FOLDER / ".gitlab" / "CODEOWNERS"
+    theirs = {path for path in re.findall(r"(?m)^/\S+", gitlab.read_text(encoding="utf-8")) if "gitlab" not in path}
+    assert there == {"/.github/", *theirs - {"/policies/"}}
+
+
+def test_pull_requests_have_a_template(baked: Baked) -> None:
+    text = (baked("classification") / ".github" / "pull_request_template.md").read_text(encoding="utf-8")
+    for script in re.findall(r"`uv run (mlops [^`]+)`", text):
+        assert faults(f"uv run {script}") == []
+    assert "mlops run" in text
 
 
 def test_dependabot(baked: Baked) -> None:
@@ -227,6 +284,33 @@ def test_dependabot(baked: Baked) -> None:
 def host(tmp_path: Path) -> Host:
     assert shutil.which("jq"), "jq is not installed: jobs use it, as every runner of GitHub has it"
     return Host(tmp_path)
+
+
+# What stands before git in a private repository: without a token that git was told of, GitHub has nothing there.
+PRIVATE = """\
+#!/bin/sh
+case $1 in
+  ls-remote | push)
+    if [ -z "$GH_TOKEN" ] || ! grep -q "gh auth setup-git" "$FAKE"; then
+      echo "fatal: could not read Username for 'https://github.com': terminal prompts disabled" >&2
+      exit 128
+    fi ;;
+esac
+exec {git} "$@"
+"""
+
+
+@pytest.fixture
+def origin(host: Host) -> Path:
+    """The private repository that jobs read and to which they push."""
+    tool = host.bin / "git"
+    tool.write_text(PRIVATE.replace("{git}", str(shutil.which("git"))), encoding="utf-8")
+    tool.chmod(0o755)
+    origin = host.folder / "origin"
+    git(host.root, "clone", "-q", "--bare", host.root, origin)
+    git(host.root, "remote", "add", "real", str(origin))
+    git(host.root, "config", f"url.{origin}.insteadOf", "https://github.com/acme/taxi-fares")
+    return origin
 
 
 FAILED = {"key": "dev-failed-x", "kind": "failed", "environment": "dev", "title": "Job x", "body": "log", "version": ""}
@@ -411,6 +495,23 @@ class TestInfrastructure:
         assert not host.run("push", "infrastructure")
         assert len(host.lines()) == 2
 
+    @pytest.mark.parametrize(
+        ("workflow", "job", "applied"),
+        [("infrastructure", "staging", ["shared", "dev", "staging"]), ("apply", "first-approval", ["dev", "staging"])],
+    )
+    def test_what_ran_out_of_time_has_not_passed(self, host: Host, workflow: str, job: str, applied: list[str]) -> None:
+        """GitHub calls such a job cancelled, which is neither its `failure()` nor its `cancelled()`."""
+        host.edit(workflow, f"needs.{job}.result", "'cancelled'")
+        host.rules = {"mlops infrastructure plan": {"exit": 1, "report": MORE}}
+        assert host.run("push", "infrastructure"), host.output
+        assert [line.split()[4] for line in host.lines("mlops infrastructure apply")] == applied
+
+    def test_a_failure_is_told(self, host: Host) -> None:
+        """After a called workflow has failed act runs nothing more, which GitHub does: here it only says so."""
+        host.edit("infrastructure", "needs.*.result", """fromJSON('["failure", "skipped"]')""")
+        assert host.run("push", "infrastructure"), host.output
+        assert failed(host) == "infrastructure/failed"
+
     def test_drift_is_told_and_nothing_applied(self, host: Host) -> None:
         host.rules = {"mlops infrastructure plan --env staging": {"exit": 1, "report": "+ a lock"}}
         assert host.run("schedule", "infrastructure"), host.output
@@ -449,6 +550,13 @@ class TestMonitor:
     def test_a_failure_is_one(self, host: Host) -> None:
         host.rules = {"mlops events --env prod": {"exit": 2, "report": []}}
         assert not host.run("schedule", "monitor")
+        assert failed(host) == "monitor/failed"
+
+    def test_a_training_that_nobody_approves_is_told(self, host: Host) -> None:
+        host.rules = {"mlops events --env prod": found(host, RETRAIN), "gate staging": {"exit": 1}}
+        assert not host.run("schedule", "monitor")
+        assert not host.lines("mlops submit")
+        assert failed(host) == "monitor/failed"
 
 
 @pytest.mark.full
@@ -461,23 +569,39 @@ def test_train_does_not_wait(host: Host, workspaces: str, app: str) -> None:
 
 
 @pytest.mark.full
-class TestTemplateUpdate:
-    @pytest.fixture
-    def origin(self, host: Host) -> Path:
-        """The repository to which the job pushes."""
-        origin = host.folder / "origin"
-        git(host.root, "clone", "-q", "--bare", host.root, origin)
-        git(host.root, "remote", "add", "real", str(origin))
-        git(host.root, "config", f"url.{origin}.insteadOf", "https://github.com/acme/taxi-fares")
-        return origin
+def test_a_training_that_was_not_submitted_is_told(host: Host) -> None:
+    host.rules = {"mlops submit": {"exit": 2}}
+    assert not host.run("push", "train")
+    assert failed(host) == "train/failed"
 
+
+@pytest.mark.full
+@pytest.mark.parametrize("workflow", ["infrastructure", "monitor", "template-update", "train"])
+def test_a_job_that_ran_out_of_time_is_told(host: Host, origin: Path, workflow: str) -> None:
+    """GitHub calls it cancelled, which is not a `failure()`."""
+    host.edit(workflow, "needs.*.result", """fromJSON('["success", "cancelled"]')""")
+    assert host.run("workflow_dispatch", workflow), host.output
+    assert failed(host) == f"{workflow}/failed"
+
+
+def failed(host: Host) -> str:
+    """The workflow of which people are told last that it has failed, by nobody's identity on Azure."""
+    told = host.told()[-1]
+    assert host.lines(client=True)[-1] == ": mlops tell told.json"
+    assert told["kind"] == "failed"
+    assert "/actions/runs/" in told["body"]
+    return told["key"]
+
+
+@pytest.mark.full
+class TestTemplateUpdate:
     def waiting(self, host: Host, code: int, **files: str) -> None:
         update = {"exit": code, "prints": "! README.md: conflict" if code else "~ README.md", "files": files}
         host.rules = {"mlops update": update, "mlops update --plan": {"exit": 1}}
 
     def test_nothing_waits(self, host: Host, origin: Path) -> None:
         assert host.run("schedule", "template-update"), host.output
-        assert host.lines() == ["mlops update --plan"]
+        assert host.lines() == ["gh auth setup-git", "mlops update --plan"]
 
     @pytest.mark.parametrize("code", [0, 1])
     def test_it_becomes_a_pull_request(self, host: Host, origin: Path, code: int) -> None:
@@ -490,7 +614,23 @@ class TestTemplateUpdate:
         token = [call["line"] for call in host.calls if call["token"]]
         assert not [line for line in token if "update" in line.split()], "the template's code has no token"
         assert host.run("schedule", "template-update"), host.output
-        assert host.lines() == [], "one at a time"
+        assert host.lines() == ["gh auth setup-git"], "one at a time"
+
+    def test_a_repository_that_does_not_answer_has_not_said_no(self, host: Host, origin: Path) -> None:
+        shutil.rmtree(origin)
+        assert not host.run("schedule", "template-update")
+        assert not host.lines("mlops update")
+        assert failed(host) == "template-update/failed"
+
+    def test_a_branch_of_a_like_name_is_another(self, host: Host, origin: Path) -> None:
+        git(origin, "branch", "ideas/template-update")
+        assert host.run("schedule", "template-update"), host.output
+        assert host.lines("mlops update") == ["mlops update --plan"]
+
+    def test_an_update_that_fails_is_told(self, host: Host, origin: Path) -> None:
+        host.rules = {"mlops update --plan": {"exit": 2}}
+        assert not host.run("schedule", "template-update")
+        assert failed(host) == "template-update/failed"
 
     def test_what_changes_workflows_is_told(self, host: Host, origin: Path) -> None:
         self.waiting(host, 0, **{".github/workflows/train.yml": "name: newer\n"})
@@ -542,7 +682,7 @@ class TestCi:
                 f"app-plan: mlops infrastructure plan --env {environment} --report plan.md"
                 for environment in ("shared", "dev", "staging", "prod")
             ),
-            "app-plan: gh pr comment 3 --edit-last --create-if-none --body-file -",
+            "app-plan: gh pr comment 3 --edit-last --create-if-none --body-file comment.md",
         ]
         body = next(call["body"] for call in host.calls if "body" in call)
         assert re.findall(r"# (\w+)\n\nmore for \1\n", body) == ["shared", "dev", "staging", "prod"]
@@ -555,10 +695,44 @@ class TestCi:
         assert not host.lines("gate plan", "mlops infrastructure plan")
         assert not host.lines("pwsh"), "there is nothing that PSRule reads"
 
-    def test_a_change_of_text_runs_nothing(self, host: Host) -> None:
+    def test_long_plans_are_cut_alike_and_say_so(self, host: Host) -> None:
+        self.checked(host)
+        self.change(host, "config/dev.yml")
+        lines = "".join(f"+ resource {number} of {{--env}}, ünlike others\n" for number in range(1500))
+        report = "### {--env}: many\n\n- breaks CKV_1\n\n````text\n" + lines + "````\n\nShown as `0`\n"
+        host.rules = {
+            "mlops infrastructure plan": {"exit": 1, "report": report},
+            "mlops infrastructure plan --env dev": {"exit": 1, "report": MORE},
+        }
+        assert self.request(host), host.output
+        body = next(call["body"] for call in host.calls if "body" in call)
+        assert len(body) < 65_536, "GitHub refuses longer comments"
+        assert re.findall(r"(?m)^# (\w+)$", body) == ["shared", "dev", "staging", "prod"]
+        parts = re.split(r"(?m)^# \w+$", body)[1:]
+        for part in (parts[0], parts[2], parts[3]):
+            fences = re.findall(r"(?m)^````(?:text)?$", part)
+            assert fences == ["````text", "````"], "what follows is not in it"
+            *_, before, end, _, note = part.strip().splitlines()
+            assert re.fullmatch(r"\+ resource \d+ of \w+, ünlike others", before), "whole lines"
+            assert end == "````"
+            assert re.search(r"longer: .*https://github\.com/acme/taxi-fares/actions/runs/", note)
+        assert parts[1].strip() == "more for dev"
+
+    def test_a_change_of_text_is_looked_at_for_secrets_alone(self, host: Host) -> None:
+        self.checked(host)
         self.change(host, "docs/more.md")
         assert self.request(host), host.output
-        assert host.calls == []
+        assert host.lines("gitleaks") == ["gitleaks git --no-banner --redact"]
+        assert host.lines() == []
+        assert not host.lines("uv")
+        assert "changes: success\n" in re.sub(r"(?m)^.*\| ", "", host.output), "the check that is required says it"
+
+    def test_a_secret_in_text_ends_it(self, host: Host) -> None:
+        self.checked(host)
+        self.change(host, "docs/more.md")
+        host.rules = {"gitleaks": {"exit": 1}}
+        assert not self.request(host)
+        assert "Failure - Main See that nothing failed" in host.output
 
     def test_a_plan_that_fails_is_no_change(self, host: Host) -> None:
         self.checked(host)
