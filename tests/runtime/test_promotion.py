@@ -56,7 +56,7 @@ def test_the_author_alone_does_not_suffice_by_the_names_of_the_host() -> None:
 
 def test_where_nobody_knows_who_wrote_it_one_person_does_not_suffice() -> None:
     (reason,) = promotion.refusals(GOOD, "staging", ["ben"], 1, [])
-    assert "does not know who wrote commit c1" in reason
+    assert "does not say who wrote commit c1" in reason
     assert "--approved-by" in reason
     assert promotion.refusals(GOOD, "prod", ["ben", "cat"], 2, []) == []
     assert promotion.refusals(GOOD, "staging", [], 0, []) == [], "config says who decided to go on without"

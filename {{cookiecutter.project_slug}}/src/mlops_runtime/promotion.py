@@ -52,9 +52,9 @@ def refusals(
         found.append(f"{', '.join(sorted(people))} wrote the code: somebody else must approve it")
     elif len(people) == 1 and authors is not None and not authors:
         found.append(
-            f"{', '.join(people)} alone approved it, and may have written it: the CI system does not know who wrote "
-            f"commit {tags.get('git_commit', 'unknown')}. A second person must approve it, or a person promotes it with "
-            "`mlops promote --approved-by`"
+            f"{', '.join(people)} alone approved, and may have written it: the CI system does not say who wrote commit "
+            f"{tags.get('git_commit', 'unknown')}. Bring code by a reviewed change, have a second person approve, or "
+            "promote it by hand with `--approved-by`"
         )
     return found
 
@@ -70,9 +70,9 @@ def promote(
     """Copy the model into the registry and tag it for `environment`; a sentence that says what is true then.
 
     `version` is that of where it comes from, by default the newest that may; `approval` is where the approval can be
-    read; `waived` says who decided to go on without any, where the CI system has none; `authors` says who wrote a commit,
-    by such names as the approvers'. A model that is promoted already stays as it is. Refusal with every reason why it
-    may not be promoted.
+    read; `waived` says who decided to go on without any, where the CI system has none; `authors` says who wrote a
+    commit, by names such as the approvers'. A model that is promoted already stays as it is. Refusal with every reason
+    why it may not be promoted.
     """
     settings = config.load(environment)
     name, place = settings.project.name, settings.registry.name

@@ -3,7 +3,7 @@
 import importlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,7 +44,7 @@ class Choice:
         return {**texts, **{name: str(value).lower() for name, value in flags.items()}}
 
 
-def release_name(event: Mapping[str, str]) -> str:
+def release_name(event: Event) -> str:
     """What tells a release from others: the versions of dev and of staging are numbers of their own."""
     return f"{event['environment']}-{event['version']}"
 

@@ -9,14 +9,13 @@ import os
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from mlops_runtime import config, web
 from mlops_runtime.errors import Problem, Refusal
-from mlops_runtime.happened import Choice, release_name
+from mlops_runtime.happened import Choice, Event, release_name
 
 NAME = "GitLab"
 OUTPUTS = Path("outputs.env")  # a dotenv report makes variables of later jobs of it
@@ -56,7 +55,7 @@ def authors(commit: str) -> list[str]:
     return list(dict.fromkeys(str(one["author"]["username"]) for one in requests if one["state"] == "merged"))
 
 
-def tried(event: Mapping[str, str]) -> str:
+def tried(event: Event) -> str:
     """Why the release of this version is not started by itself; empty when it is.
 
     The jobs of a release have its name in theirs.
@@ -88,7 +87,7 @@ def release(choice: Choice) -> None:
     (root / NEXT).write_text(text, encoding="utf-8", newline="\n")
 
 
-def tell(event: Mapping[str, str]) -> str:
+def tell(event: Event) -> str:
     """Open an issue for this event, or bring the open one with its key up to date; its address."""
     token = os.environ.get("TELL_TOKEN")
     if not token:
