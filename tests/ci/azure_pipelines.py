@@ -235,6 +235,7 @@ class Run:
     calls: list[Call] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)  # connections on which somebody was asked, in order
     kept: list[str] = field(default_factory=list)  # artifacts
+    paths: list[Path] = field(default_factory=list)  # what they were made of
     said: str = ""
 
     def start(self) -> "Run":
@@ -393,6 +394,7 @@ class Run:
         if step.get("task") == "PublishPipelineArtifact@1":
             path = here / filled(step["inputs"]["targetPath"])
             self.kept.append(filled(step["inputs"]["artifact"]))
+            self.paths.append(path)
             if not path.exists():
                 self.said += f"{step['displayName']}: there is no {path}\n"
             return path.exists()

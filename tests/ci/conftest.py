@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from mlops_runtime import cli, programs
+from mlops_runtime import cli, happened, programs
 
 from ..bootstrap.conftest import World, of_each_tool, plug_ins, world
 from ..infrastructure import expected
@@ -60,7 +60,10 @@ def mlops(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
 
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The plug-in of a CI system that only remembers: `told`, `outputs`, and the `people` who approve."""
+    """The plug-in of a CI system that only remembers: `told`, `outputs`, `chosen`, and the `people` who approve.
+
+    `wrote` says who wrote a commit, `refused` which releases were.
+    """
     module = ModuleType(PLUG_IN)
     module.__spec__ = __import__("importlib.machinery").machinery.ModuleSpec(PLUG_IN, None)
     remembered: Any = module
@@ -74,6 +77,9 @@ def host(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         remembered.outputs[name] = value
 
     remembered.tell, remembered.output = tell, output
+    remembered.chosen, remembered.refused, remembered.wrote = [], (), {}
+    remembered.release, remembered.authors = remembered.chosen.append, lambda commit: remembered.wrote.get(commit, [])
+    remembered.tried = lambda event: "it was refused" if happened.release_name(event) in remembered.refused else ""
     remembered.approvals = lambda environment: (remembered.people, f"https://example.com/{environment}")
     monkeypatch.setitem(sys.modules, PLUG_IN, module)
     return module

@@ -22,7 +22,6 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "gitleaks git": ("--no-banner", "--redact"),
     "gate": (),  # stands for the approval that an environment asks for
     "pwsh": ("-NoProfile", "-NonInteractive", "-File="),
-    "gh api": ("--paginate", "--jq=", "--method=", "--input="),
     "gh auth setup-git": (),
     "gh pr comment": ("--edit-last", "--create-if-none", "--body-file="),
     "gh pr create": ("--head=", "--title=", "--body-file="),
@@ -36,7 +35,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "mlops stage": ("--env=", "--retrained", "--patience="),
     "mlops deploy": ("--env=",),
     "mlops update": ("--plan",),
-    "mlops tell": (),
+    "mlops tell": ("--but=",),
+    "mlops next": ("--told=", "--version="),
     "mlops events": ("--env=", "--report="),
     "mlops scan": ("--env=", "--report="),
     "mlops infrastructure check": (),
@@ -74,7 +74,7 @@ def main(words: list[str]) -> int:
         if words[0] not in TOOLS:
             sys.exit(f"uv run: {words[0]} is not there")
     given = options(words)
-    report = given.get("--report") or given.get("--output")
+    report = given.get("--report") or given.get("--output") or given.get("--told")
     with Path(os.environ["FAKE"]).open("r+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         state = json.load(file)

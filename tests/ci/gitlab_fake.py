@@ -30,7 +30,7 @@ MLOPS = {
     "scan": ["?--env=", "--report="],
     "deploy": ["--env="],
     "update": ["?--plan"],
-    "next": ["FILE", "?--version="],
+    "next": ["FILE", "FILE", "--told=", "?--version="],
 }
 OTHERS = {
     "uv": [r"sync( --extra azure)?", r"tool install azure-cli==[\d.]+", r"tool dir --bin"],

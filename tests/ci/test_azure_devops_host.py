@@ -1,6 +1,7 @@
 """What pipelines ask of Azure DevOps: over HTTP, to a server that knows only published routes, queries and keys."""
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import pytest
 from mlops_runtime import cli, commands
 from mlops_runtime.errors import Problem
+from mlops_runtime.happened import Choice
 
 from ..bootstrap.devops import ROUTES, match
 from ..conftest import SLUG_FOLDER, TEMPLATE
@@ -205,56 +207,56 @@ def test_a_run_is_kept(say: Say, service: Service) -> None:
     assert service.asked == [("POST build/retention/leases", {}, [lease])]
 
 
-def event(kind: str, environment: str, version: str) -> dict[str, str]:
-    texts = {"key": f"{kind}-{version}", "kind": kind, "environment": environment, "version": version}
-    return {**texts, "title": "t", "body": "b", "commit": version * 40}
-
-
-WAITING = {
-    "a candidate": ([event("candidate", "dev", "7"), event("failed", "dev", "")], ("7", "false", "false")),
-    "trained again": ([event("retrained", "staging", "9")], ("9", "true", "true")),
-    "begun before": ([event("candidate", "dev", "7"), event("candidate", "staging", "a")], ("a", "true", "false")),
-    "both": ([event("candidate", "dev", "7"), event("retrained", "staging", "9")], ("7", "false", "false")),
-    "nothing": ([event("failed", "dev", "")], None),
+QUERY = "git/repositories/repository-id/pullrequestquery"
+COMMIT = "git/repositories/repository-id/commits/c0ffee"
+WROTE = {
+    "squashed": (["ann@example.com"], ["p"], "Ann@work.example.com", ["Ann@work.example.com", "ann@example.com"]),
+    "merged by somebody": (["ann@example.com"], ["p", "q"], "ben@example.com", ["ann@example.com"]),
+    "pushed": ([], ["p"], "ann@work.example.com", ["ann@work.example.com"]),
+    "a merge that was pushed": ([], ["p", "q"], "ann@example.com", ["pia@example.com"]),
 }
 
 
-@pytest.mark.parametrize("what", WAITING)
-def test_what_is_released_next(say: Say, service: Service, tmp_path: Path, what: str) -> None:
+@pytest.mark.parametrize("how", WROTE)
+def test_who_wrote_a_commit(service: Service, how: str) -> None:
+    """By the names that approvals have: who opened its pull request, else who pushed it; and its author."""
+    people, parents, author, wanted = WROTE[how]
+    requests = [{"status": "completed", "createdBy": {"uniqueName": name}} for name in people]
+    requests.append({"status": "abandoned", "createdBy": {"uniqueName": "eve@example.com"}})
+    service.answers[f"POST {QUERY}"] = {"results": [{"c0ffee": requests}, {}]}
+    made = {"parents": parents, "author": {"email": author}, "push": {"pushedBy": {"uniqueName": "pia@example.com"}}}
+    service.answers[f"GET {COMMIT}"] = made
+    assert host().authors("c0ffee") == wanted
+    kinds = [one["type"] for one in service.asked[0][2]["queries"]]
+    assert kinds == ["lastMergeCommit", "commit"]
+
+
+def test_what_was_tried(service: Service) -> None:
+    """Its work item is open; version 7 of staging is another than that of dev."""
     service.answers["POST wit/wiql"] = {"workItems": []}
-    events, wanted = WAITING[what]
-    folder = tmp_path / "events"
-    folder.mkdir()
-    (folder / "all.json").write_text(json.dumps(events), encoding="utf-8")
-    code, printed = say("found", "events")
-    assert code == 0, printed
-    found = dict(
-        line.partition("variable=")[2].split(";isOutput=true]") for line in printed.splitlines() if "##vso" in line
-    )
-    if wanted is None:
-        assert found == {}
-    else:
-        version, promoted, retrained = wanted
-        commit = version * 40
-        assert found == {
-            **{"version": version, "commit": commit, "promoted": promoted, "retrained": retrained},
-            "found": "true",
-        }
-    told = json.loads((folder / "told.json").read_text(encoding="utf-8"))
-    assert [one["kind"] for one in told] == [one["kind"] for one in events if one["kind"] == "failed"]
-
-
-def test_what_was_refused_is_left_alone_until_its_work_item_is_closed(
-    say: Say, service: Service, tmp_path: Path
-) -> None:
+    assert host().tried({**EVENT, "environment": "dev"}) == ""
     service.answers["POST wit/wiql"] = {"workItems": [{"id": 5}]}
-    (tmp_path / "dev.json").write_text(json.dumps([event("candidate", "dev", "7")]), encoding="utf-8")
-    assert "Nothing is to be released." in say("found", ".")[1]
-    assert "variable=version;isOutput=true]7" in say("found", ".", "--version", "7")[1]
+    assert "/Big%20Rides/_workitems/edit/5 is open" in host().tried({**EVENT, "environment": "dev"})
+    host().tried({**EVENT, "environment": "staging"})
+    tags = [re.search(r"'(mlops-\w+)'", query["query"])[1] for _, _, query in service.asked]  # type: ignore[index]
+    assert tags[0] == tags[1] != tags[2]
 
 
-def test_a_version_that_no_event_names_is_of_this_commit(say: Say) -> None:
-    assert f"variable=commit;isOutput=true]{'c' * 40}" in say("found", ".", "--version", "3")[1]
+def test_a_release_that_was_told_of_is_one_that_was_tried(say: Say, service: Service) -> None:
+    """The key that the pipeline gives is the one that is looked for."""
+    service.answers["POST wit/wiql"] = {"workItems": []}
+    service.answers["POST wit/workitems/$Task"] = {"id": 5}
+    assert say("tell", "--key", "release/dev-7", "--kind", "failed", "--title", "t", "--text", "x")[0] == 0
+    host().tried({**EVENT, "environment": "dev"})
+    first, _, last = (one[2] for one in service.asked)
+    assert first == last
+
+
+def test_what_is_released_next_is_outputs(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    choice = Choice("staging-9", "9", "c0ffee", promoted=True, retrained=True)
+    host().release(choice)
+    found = re.findall(r"^##vso\[task\.setvariable variable=(\w+);isOutput=true\](.*)$", capsys.readouterr().out, re.MULTILINE)
+    assert dict(found) == choice.outputs()
 
 
 def test_a_plan_is_shown_once_in_the_change(say: Say, service: Service, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import yaml
 from cookiecutter.main import cookiecutter
 from filelock import FileLock
 from mlops_runtime import cli, commands
+from mlops_runtime.happened import Choice
 
 from ..conftest import SLUG_FOLDER, TEMPLATE, install
 from .azure_pipelines import Call, Run, Wrong, expand, legs, settable, steps_of
@@ -267,7 +268,7 @@ def test_tokens_reach_only_steps_that_need_them(project: Path) -> None:
     for where, step in every_step(project):
         script = step.get("bash", "")
         given = "System.AccessToken" in json.dumps(step.get("env", {}))
-        needs = re.search(r"mlops (tell|host (?!found))|git push|renovate@", script)
+        needs = re.search(r"mlops (tell|host)|git push|renovate@", script)
         if "bash" in step:
             assert given == bool(needs), f"{where}: {step['displayName']}"
         if step.get("task") == "AzureCLI@2":  # the sign-in of `az` and Terraform is renewed by the task itself
@@ -375,11 +376,12 @@ def outputs(**values: str) -> str:
     return "\n".join(f"##vso[task.setvariable variable={name};isOutput=true]{value}" for name, value in values.items())
 
 
-def candidate(root: Path, *, promoted: bool = False, retrained: bool = False) -> dict[str, Any]:
-    """The answer of `mlops host found` when a version is to be released."""
-    values = {"version": "7", "commit": git(root, "rev-parse", "HEAD~1")}
-    more = {"promoted": str(promoted).lower(), "retrained": str(retrained).lower(), "found": "true"}
-    return {"uv run mlops host found": [{"out": outputs(**values, **more)}]}
+def candidate(root: Path, *, made_by: str = "", promoted: bool = False, retrained: bool = False) -> dict[str, Any]:
+    """The answers when a version is to be released: of `mlops next`, and of the scan, which leaves its record."""
+    name = "staging-7" if promoted else "dev-7"
+    choice = Choice(name, "7", made_by or git(root, "rev-parse", "HEAD~1"), promoted, retrained)
+    scan = {"files": {".mlops/scan/audit.json": "{}"}}
+    return {"uv run mlops next": [{"out": outputs(**choice.outputs())}], "uv run mlops scan --env prod": [scan]}
 
 
 def test_ci_of_a_change(run: Ran) -> None:
@@ -624,9 +626,9 @@ def test_a_release(run: Ran, repository: Path) -> None:
         "-: host alone",
         "monitor: events --env dev --report events/dev.json",
         "monitor: events --env staging --report events/staging.json",
-        "monitor: host found events --version newest",
+        "monitor: next events/dev.json events/staging.json --told told.json --version ",
         "-: host keep --days 365",
-        "-: tell events/told.json",
+        "-: tell told.json",
         "staging: promote --env staging --version 7 --approved-by-pipeline",
         "staging: stage --env staging --patience 20",
         "prod: scan --env prod --report scan.json",
@@ -651,7 +653,7 @@ def test_a_release_does_not_begin_beside_another(run: Ran, repository: Path) -> 
 
 
 def test_a_release_that_cannot_look_fails(run: Ran) -> None:
-    for word in ("host alone", "events --env dev", "host found"):
+    for word in ("host alone", "events --env dev", "next"):
         ran = run("release", {f"uv run mlops {word}": [{"code": 2}]})
         assert ran.stages["find"] == "Failed", word
         assert ran.stages["told"] == "Succeeded"
@@ -663,7 +665,7 @@ def test_a_release_that_cannot_look_fails(run: Ran) -> None:
 def test_a_version_by_hand(run: Ran, repository: Path) -> None:
     text = 'x"; touch /tmp/owned; echo "'
     ran = run("release", candidate(repository), parameters={"version": text})
-    assert [call.words[-1] for call in ran.calls if "found" in call.words] == [text]
+    assert [call.words[-1] for call in ran.calls if "next" in call.words] == [text]
 
 
 def test_what_was_trained_again_is_not_promoted_to_staging(run: Ran, repository: Path) -> None:
@@ -705,12 +707,30 @@ def test_a_release_that_is_refused_on_the_way(
     run: Ran, repository: Path, word: str, code: int, stage: str, never: str
 ) -> None:
     """A gate says no, vulnerabilities are found, the smoke test fails: what comes later does not happen; it is told."""
-    ran = run("release", {**candidate(repository), f"uv run mlops {word}": [{"code": code}]})
+    answers = candidate(repository)
+    known = answers.get(f"uv run mlops {word}", [{}])
+    ran = run("release", {**answers, f"uv run mlops {word}": [{**known[0], "code": code}]})
     assert ran.stages[stage] == "Failed"
     assert ran.stages["told"] == "Succeeded"
     assert not any(never in one for one in mlops(ran))
-    assert mlops(ran)[-1].startswith("-: host tell --key release/7 --kind failed")
+    assert mlops(ran)[-1].startswith("-: host tell --key release/dev-7 --kind failed")
     assert ("-: tell scan.json" in mlops(ran)) == (stage == "prod")
+    assert ("scan-1" in ran.kept) == (stage == "prod")
+    assert "there is no" not in ran.said
+
+
+def test_the_record_of_the_scan_is_kept(run: Ran, repository: Path) -> None:
+    """Not only the events, which are none where it is clean."""
+    ran = run("release", candidate(repository))
+    assert [path.parts[-2:] for path in ran.paths] == [(".mlops", "stage"), (".mlops", "scan")]
+    assert (ran.paths[-1] / "audit.json").is_file()
+
+
+def test_where_nothing_was_scanned_no_record_hides_why(run: Ran, repository: Path) -> None:
+    answers = {**candidate(repository), "uv run mlops scan --env prod": [{"code": 2, "files": {"scan.json": "[]"}}]}
+    ran = run("release", answers)
+    assert (ran.stages["prod"], ran.kept) == ("Failed", ["trial_1-1"])
+    assert "there is no" not in ran.said
 
 
 @pytest.mark.parametrize(("connection", "never"), [("azure-staging", "promote"), ("azure-prod", "scan --env prod")])
@@ -722,14 +742,12 @@ def test_a_refused_approval_ends_the_release(run: Ran, repository: Path, connect
 
 @pytest.mark.parametrize("made_by", ["not merged", "no commit", "HEAD"])
 def test_code_that_is_not_on_main_gets_no_rights(run: Ran, repository: Path, made_by: str) -> None:
-    answers = candidate(repository)
     if made_by == "not merged":
         git(repository, "switch", "-q", "-c", "other")
         (repository / "evil.py").write_text("x\n", encoding="utf-8")
         made_by = commit(repository, "Evil")
         git(repository, "switch", "-q", "main")
-    answers["uv run mlops host found"][0]["out"] = outputs(version="7", commit=made_by, promoted="false", found="true")
-    ran = run("release", answers)
+    ran = run("release", candidate(repository, made_by=made_by))
     assert ran.stages["staging"] == "Failed"
     assert "which is not on main" in ran.said
     assert not any("promote" in one for one in mlops(ran))
@@ -744,8 +762,19 @@ def test_what_has_happened_in_production_is_told(run: Ran) -> None:
         "monitor: scan --report events/scan.json",
         "-: tell events/prod.json",
         "-: tell events/scan.json",
+        "monitor: events --env dev --report events/dev.json",
+        "monitor: events --env staging --report events/staging.json",
+        "-: tell events/dev.json --but candidate --but retrained",
+        "-: tell events/staging.json --but candidate --but retrained",
     ]
     assert ran.kept == ["monitor-1"]
+
+
+def test_what_release_asks_for_is_not_told_beside_it(run: Ran) -> None:
+    """Nor does what dev and staging say of themselves begin a training."""
+    answers = {f"uv run mlops events --env {name}": [{"code": 1, "out": outputs(kinds="retrain")}] for name in ("dev", "staging")}
+    ran = run("monitor", answers, reason="Schedule")
+    assert ran.stages == {"monitor": "Succeeded", "retrain": "Skipped", "told": "Skipped"}, ran.said
 
 
 def test_production_that_cannot_be_looked_at_is_told(run: Ran) -> None:

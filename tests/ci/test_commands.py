@@ -15,6 +15,8 @@ uv run mlops submit --env dev
 uv run mlops submit --env staging --scheduled
 uv run mlops events --env ${{ inputs.environment }} --report events.json
 uv run mlops tell events.json
+uv run mlops tell events.json --but candidate --but retrained
+uv run mlops next dev.json staging.json --told told.json --version "$version"
 uv run mlops promote --env staging --version "$version" --approved-by-pipeline
 uv run mlops promote --env staging --version "$version" --decline --approval "$url"
 uv run mlops stage --env staging --retrained --patience 45
@@ -25,7 +27,7 @@ uv run mlops monitor --env prod
 
 
 def test_what_pipelines_may_call_is_there() -> None:
-    assert len(list(commands(CONTRACT))) == 17
+    assert len(list(commands(CONTRACT))) == 19
     assert faults(CONTRACT) == []
 
 

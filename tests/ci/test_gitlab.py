@@ -216,7 +216,7 @@ def test_the_schemas(project: Path, tmp_path: Path) -> None:
 
 
 GITLABS = {*PIPELINES, ".gitlab/CODEOWNERS", ".gitlab/merge_request_templates/Default.md", "renovate.json"}
-OWN = {f"src/mlops_runtime/{name}.py" for name in ("ci", "host", "commands/next")}
+OWN = {f"src/mlops_runtime/{name}.py" for name in ("ci", "host")}
 
 
 def test_a_project_on_gitlab_has_what_it_needs_and_no_more(project: Path, baked: Callable[..., Path]) -> None:
@@ -369,16 +369,11 @@ def test_every_variable_is_somebodys(project: Path) -> None:
 
 def test_commands_exist(project: Path) -> None:
     """Every call of `mlops` in a pipeline is one that the commands' own parsers take."""
-    called = "\n".join(scripts(facts) for _, facts in jobs_of(project)).replace(
-        "${RETRAINED:+--retrained}", "--retrained"
-    )
-    commands_of_layer = TEMPLATE / "ci/gitlab-ci" / SLUG_FOLDER / "src/mlops_runtime/commands"
-    own = [words for words in commands(called) if (commands_of_layer / f"{words[0]}.py").exists()]
-    others = [words for words in commands(called) if words not in own]
-    assert len(others) > 15
-    for words in others:
+    called = "\n".join(scripts(facts) for _, facts in jobs_of(project)).replace("${RETRAINED:+--retrained}", "--retrained")
+    found = list(commands(called))
+    assert len(found) > 15
+    for words in found:
         assert fault(words) == "", words
-    for words in [*own, *others]:
         assert gitlab_fake.refused(["1" if word == "VALUE" else word for word in words]) == "", words
 
 
@@ -407,7 +402,7 @@ TRIGGERS: dict[str, tuple[str, dict[str, str], tuple[str, ...], set[str]]] = {
     "release": ("schedule", {"PIPELINE": "release"}, (), {"release-find", "release-tell", "release"}),
     "monitor": (
         *("schedule", {"PIPELINE": "monitor"}, ()),
-        {"monitor", "monitor-tell", "retrained-find", "retrained-tell", "retrained"},
+        {"monitor", "monitor-tell", "retrain"},
     ),
     "template": ("schedule", {"PIPELINE": "template-update"}, (), {"template-update", "tell-failed"}),
 }
@@ -618,18 +613,30 @@ def candidate(place: Place, version: str = "7") -> dict[str, Any]:
     """What `mlops events` leaves when dev has a candidate."""
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=place.root, capture_output=True, text=True, check=True)
     found = [event("candidate", version, commit=commit.stdout.strip()), event("failed")]
-    return {"mlops events --env dev": {"exit": 1, "files": {"events.json": found}}}
+    return {"mlops events --env dev": {"exit": 1, "files": {"dev.json": found}}}
 
 
-FIND = [("release-find", "id-of-dev", "events --env dev --report events.json")]
-NEXT = ("release-find", "id-of-dev", "next events.json --version ")
-PROMOTE = ("staging 7", "id-of-staging", "promote --env staging --version 7 --approved-by-pipeline")
-TRIAL = ("trial", "id-of-staging", "stage --env staging --patience 160")
-SCAN = ("prod 7", "id-of-prod", "scan --env prod --report told.json")
-PROD = [
-    ("prod 7", "id-of-prod", f"{words}") for words in ("promote --env prod --approved-by-pipeline", "deploy --env prod")
+def waiting(place: Place, *found: tuple[str, str]) -> dict[str, Any]:
+    """What `mlops events` leaves when staging has these: kind and version."""
+    commit = candidate(place)["mlops events --env dev"]["files"]["dev.json"][0]["commit"]
+    events = [event(kind, version, "staging", commit) for kind, version in found]
+    return {"mlops events --env staging": {"exit": 1, "files": {"staging.json": events}}}
+
+
+FIND = [
+    ("release-find", "id-of-monitor", words)
+    for words in (
+        *("events --env dev --report dev.json", "events --env staging --report staging.json"),
+        "next dev.json staging.json --told told.json --version ",
+    )
 ]
-APPROVED = ("--manual", "staging 7", "--manual", "prod 7")
+PROMOTE = ("staging dev-7", "id-of-staging", "promote --env staging --version 7 --approved-by-pipeline")
+TRIAL = ("trial", "id-of-staging", "stage --env staging --patience 160")
+SCAN = ("prod dev-7", "id-of-prod", "scan --env prod --report told.json")
+PROD = [
+    ("prod dev-7", "id-of-prod", words) for words in ("promote --env prod --approved-by-pipeline", "deploy --env prod")
+]
+APPROVED = ("--manual", "staging dev-7", "--manual", "prod dev-7")
 
 
 def released(place: Place) -> list[tuple[str, str, str]]:
@@ -641,10 +648,11 @@ def released(place: Place) -> list[tuple[str, str, str]]:
 def test_a_release(place: Place) -> None:
     place.plan = candidate(place)
     place.run(*APPROVED, PIPELINE="release")
-    assert place.commands()[:2] == [*FIND, NEXT]
+    assert place.commands()[:3] == FIND
     assert released(place) == [PROMOTE, TRIAL, SCAN, *PROD]
     told = [words for job, _, words in place.commands() if job == "release-tell"]
     assert told == ["tell told.json"]
+    assert [one["kind"] for one in place.left("release-tell", "told.json")] == ["failed"]
     assert [one["tell"] for one in place.calls() if one["words"][:1] == ["promote"]] == [False, False]
     assert [one["trivy"] for one in place.calls() if one["words"][:1] == ["scan"]] == [True]
 
@@ -652,7 +660,7 @@ def test_a_release(place: Place) -> None:
 @pytest.mark.full
 def test_nothing_to_release(place: Place) -> None:
     printed = place.run(*APPROVED, PIPELINE="release")
-    assert "there is no candidate" in printed
+    assert "Nothing is released." in printed
     assert released(place) == []
 
 
@@ -660,7 +668,7 @@ def test_nothing_to_release(place: Place) -> None:
 def test_a_release_waits_for_people(place: Place) -> None:
     place.plan = candidate(place)
     printed = place.run(check=False, PIPELINE="release")
-    assert "staging 7 is when:manual, its needed by trial" in printed
+    assert "staging dev-7 is when:manual, its needed by trial" in printed
     assert released(place) == []
     place.run(*APPROVED[:2], PIPELINE="release")
     assert released(place) == [PROMOTE, TRIAL]
@@ -670,14 +678,33 @@ def test_a_release_waits_for_people(place: Place) -> None:
 @pytest.mark.parametrize("state", ["blocked", "running", "failed", "canceled"])
 def test_no_pile_of_approvals(place: Place, state: str) -> None:
     """The same version waits, or was refused: it is left alone, unless somebody asks for it."""
-    name = {"blocked": "prod 6", "running": "staging 7"}.get(state, "staging 7")
+    name = {"blocked": "prod dev-6"}.get(state, "staging dev-7")
     place.deployments.append({"at": name.split()[0], "status": state, "deployable": {"name": name}})
     place.plan = candidate(place)
     printed = place.run(*APPROVED, PIPELINE="release")
-    assert "Nothing is started" in printed
+    assert "dev-7 is left alone" in printed
     assert released(place) == []
     place.run(*APPROVED, PIPELINE="release", VERSION="7", source="web")
     assert released(place) == [PROMOTE, TRIAL, SCAN, *PROD]
+
+
+@pytest.mark.full
+def test_what_was_begun_in_staging_goes_on_with_its_trial(place: Place) -> None:
+    """Its version is one of the registry, which is no version of dev that could be promoted."""
+    place.plan = {**candidate(place), **waiting(place, ("candidate", "c0ffee"))}
+    place.run("--manual", "staging staging-c0ffee", "--manual", "prod staging-c0ffee", PIPELINE="release")
+    reached = [words for _, _, words in released(place)]
+    assert reached == [TRIAL[2], SCAN[2], *(words for _, _, words in PROD)]
+
+
+@pytest.mark.full
+def test_one_that_was_refused_does_not_starve_the_others(place: Place) -> None:
+    """Nor is version 7 of staging the version 7 of dev."""
+    place.deployments.append({"at": "staging", "status": "failed", "deployable": {"name": "staging dev-7"}})
+    place.plan = {**candidate(place), **waiting(place, ("retrained", "7"))}
+    printed = place.run("--manual", "staging staging-7", PIPELINE="release")
+    assert "dev-7 is left alone" in printed
+    assert released(place) == [("trial", "id-of-staging", "stage --env staging --retrained --patience 160")]
 
 
 BROKEN: dict[str, tuple[dict[str, Any], list[Any]]] = {
@@ -698,7 +725,8 @@ def test_a_release_that_ends_early_is_told(place: Place, fault: str) -> None:
     told = [words for job, _, words in place.commands() if job == "tell"]
     assert told[-1] == "tell failed.json"
     (one,) = place.left("tell", "failed.json")
-    assert (one["key"], one["version"], one["kind"]) == ("release/7", "7", "failed")
+    assert (one["key"], one["version"], one["kind"]) == ("release/dev-7", "7", "failed")
+    assert one["title"] == "The release of dev-7 was refused or has failed"
 
 
 @pytest.mark.full
@@ -715,30 +743,26 @@ def test_the_commit_of_another_branch_is_not_released(place: Place) -> None:
     place.change("README.md")
     place.plan = candidate(place)
     place.git("switch", "-q", "main")
-    printed = place.run(*APPROVED, check=False, PIPELINE="release")
-    assert "which is not in this branch: merge it first" in printed
+    place.run(*APPROVED, PIPELINE="release")
     assert released(place) == []
+    told = {one["kind"]: one["body"] for one in place.left("release-tell", "told.json")}
+    assert "which is not in this branch: merge it first" in told["candidate"]
 
 
 @pytest.mark.full
 def test_monitoring(place: Place) -> None:
     drift = [event("retrain", environment="prod")]
-    retrained = {"events.json": [event("retrained", "3fa9", "staging")]}
     place.plan = {
         "mlops events --env prod": {"exit": 1, "files": {"told.json": drift, "outputs.env": "kinds=label retrain\n"}},
-        "mlops events --env staging": {"exit": 1, "files": retrained},
         "mlops scan": {"exit": 1},
     }
-    place.run("--manual", "staging 3fa9", PIPELINE="monitor")
+    place.run(PIPELINE="monitor")
     commands = place.commands()
     assert commands[0] == ("monitor", "id-of-monitor", "events --env prod --report told.json")
-    assert ("retrained-find", "id-of-staging", "events --env staging --report events.json") in commands
-    assert ("retrained-find", "id-of-staging", "submit --env staging --scheduled") in commands
+    assert ("retrain", "id-of-staging", "submit --env staging --scheduled") in commands
     assert ("monitor", "id-of-monitor", "scan --report scan.json") in commands
     told = [words for job, identity, words in commands if (job, identity) == ("monitor-tell", "")]
     assert told == ["tell told.json", "tell scan.json"]
-    assert [words for job, _, words in commands if job == "staging 3fa9"] == []  # staging has it already
-    assert ("trial", "id-of-staging", "stage --env staging --retrained --patience 160") in commands
 
 
 UPDATED = 'Template 1.0.0 → 1.1.0\n! changed  ! conflict\n! pyproject.toml: `both` "changed" $HOME\n'

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +11,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import yaml
 from mlops_runtime.errors import Problem, Refusal
+from mlops_runtime.happened import Choice
+
+from ..conftest import SLUG_FOLDER, TEMPLATE
 
 EVENT = {
     **{"key": "prod-retrain-1", "kind": "retrain", "environment": "prod", "version": "7", "commit": ""},
@@ -25,6 +30,7 @@ class Gitlab:
         self.deployments: list[dict[str, Any]] = []
         self.issues: list[dict[str, Any]] = []
         self.calls: list[str] = []
+        self.requests: dict[str, list[dict[str, Any]]] = {}  # merge requests by commit
         self.broken = 0
 
     def answer(self, method: str, path: str, headers: Any, body: Any) -> tuple[int, Any]:
@@ -41,6 +47,10 @@ class Gitlab:
                 return 200, next(one for one in self.deployments if str(one["id"]) == number)
             found = [one for one in self.deployments if [one["environment"]["name"]] == query["environment"]]
             return 200, [{k: v for k, v in one.items() if "approval" not in k} for one in reversed(found)]
+        if where.startswith("repository/commits/"):
+            _, _, commit, what = where.split("/")
+            allowed = headers.get("JOB-TOKEN") == "job" and (method, what) == ("GET", "merge_requests")
+            return (200, self.requests[commit]) if allowed else (401, {})
         if headers.get("PRIVATE-TOKEN") != "glpat-planner":  # jobs' own tokens open no issues
             return 401, {}
         if method == "GET":
@@ -127,15 +137,58 @@ def test_with_one_workspace_staging_is_in_prod(gitlab: Gitlab, host: Any, monkey
 
 
 def test_what_was_tried(gitlab: Gitlab, host: Any) -> None:
-    assert host.tried("7") == ""
+    """Version 7 of dev is another than version 7 of staging."""
+    of_dev, of_staging = {**EVENT, "environment": "dev"}, {**EVENT, "environment": "staging"}
+    assert host.tried(of_dev) == ""
     gitlab.deployments = [
-        deployment("staging", "staging 6", 1, "failed"),
+        deployment("staging", "staging dev-7", 1, "failed"),
         deployment("prod", "apply-prod", 2, "blocked"),
     ]
-    assert host.tried("7") == ""
-    assert "version 6 was refused or has failed: https://gitlab.com/pipelines/1" in host.tried("6")
-    gitlab.deployments.append(deployment("prod", "prod 5", 3, "blocked"))
-    assert host.tried("7") == "the release of version 5 waits or runs: https://gitlab.com/pipelines/3"
+    assert host.tried(of_dev) == "it was refused or has failed: https://gitlab.com/pipelines/1"
+    assert host.tried(of_staging) == ""
+    gitlab.deployments.append(deployment("prod", "prod dev-5", 3, "blocked"))
+    assert host.tried(of_staging) == "the release of dev-5 waits or runs: https://gitlab.com/pipelines/3"
+
+
+def merge_request(name: str, state: str = "merged") -> dict[str, Any]:
+    return {"author": {"username": name}, "state": state}
+
+
+def test_who_wrote_a_commit(gitlab: Gitlab, host: Any) -> None:
+    """By user name, as approvals are; nobody where GitLab tells it to no job."""
+    gitlab.requests["c0ffee"] = [merge_request("ann"), merge_request("eve", "closed"), merge_request("ann")]
+    assert host.authors("c0ffee") == ["ann"]
+    gitlab.requests["beef"] = []
+    assert host.authors("beef") == []
+    gitlab.broken = 403
+    assert host.authors("c0ffee") == []
+    gitlab.broken = 500
+    with pytest.raises(Problem, match="GitLab answered 500"):
+        host.authors("c0ffee")
+
+
+@pytest.mark.parametrize("choice", [Choice("dev-7", "7", "c0ffee"), Choice("staging-9", "9", "beef", True, True)])
+def test_a_release_is_a_pipeline(host: Any, tmp_path: Path, choice: Choice) -> None:
+    pipeline = released(host, tmp_path, choice)
+    jobs = {name for name in pipeline if name.endswith(choice.name)}
+    assert jobs == {f"staging {choice.name}", f"prod {choice.name}"}
+    values = {key: pipeline["variables"][key] for key in ("RELEASE", "MODEL_VERSION", "COMMIT", "PROMOTED", "RETRAINED")}
+    flags = ("yes", "--retrained") if choice.promoted else ("", "")
+    assert list(values.values()) == [choice.name, choice.version, choice.commit, *flags]
+    assert "@" not in json.dumps({**pipeline, "scanner": ""})
+
+
+def test_nothing_is_a_pipeline_too(host: Any, tmp_path: Path) -> None:
+    assert set(released(host, tmp_path, Choice())) == {"nothing"}
+
+
+def released(host: Any, folder: Path, choice: Choice) -> dict[str, Any]:
+    """The pipeline that is started next."""
+    shutil.copytree(TEMPLATE / "ci/gitlab-ci" / SLUG_FOLDER / ".gitlab", folder / ".gitlab")
+    (folder / "config").mkdir()
+    (folder / "config/shared.yml").write_text("a: 1\n", encoding="utf-8")
+    host.release(choice)
+    return dict(yaml.safe_load((folder / "next.yml").read_text(encoding="utf-8")))
 
 
 def test_an_event_is_told_once(gitlab: Gitlab, host: Any) -> None:

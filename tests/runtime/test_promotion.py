@@ -45,6 +45,23 @@ def test_the_author_alone_does_not_suffice() -> None:
     assert "somebody else" in promotion.refusals(GOOD, "staging", ["Ann@example.com"], 1)[0]
 
 
+def test_the_author_alone_does_not_suffice_by_the_names_of_the_host() -> None:
+    """Approvers are logins there, and the commit has an e-mail: who wrote it is compared by login."""
+    assert promotion.refusals(GOOD, "staging", ["ann"], 1) == [], "nobody was asked who wrote it: by hand"
+    assert "ann wrote the code" in promotion.refusals(GOOD, "staging", ["Ann"], 1, ["ann"])[0]
+    assert "ann, ben wrote the code" in promotion.refusals(GOOD, "prod", ["ann", "ben"], 2, ["ann", "ben"])[0]
+    assert promotion.refusals(GOOD, "staging", ["ben"], 1, ["ann"]) == []
+    assert promotion.refusals(GOOD, "prod", ["ann", "ben"], 2, ["ann"]) == []
+
+
+def test_where_nobody_knows_who_wrote_it_one_person_does_not_suffice() -> None:
+    (reason,) = promotion.refusals(GOOD, "staging", ["ben"], 1, [])
+    assert "does not say who wrote commit c1" in reason
+    assert "--approved-by" in reason
+    assert promotion.refusals(GOOD, "prod", ["ben", "cat"], 2, []) == []
+    assert promotion.refusals(GOOD, "staging", [], 0, []) == [], "config says who decided to go on without"
+
+
 def test_the_trial_is_for_production() -> None:
     tags = {key: value for key, value in GOOD.items() if key != "verdict"}
     assert promotion.refusals(tags, "staging", ["ben@example.com"], 1) == []

@@ -1,6 +1,7 @@
 """A model goes on to the next environment: whether it may, and how it gets there with all it needs."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +18,18 @@ VERDICT = "verdict"  # tag of a version that staging has tried: passed or failed
 SCAN = "scan"  # tag of a version whose image or packages were scanned: passed or failed
 PROMOTED = "promoted_"  # tag + environment: who approved
 DECLINED = "declined"  # tag of a candidate that people did not want, and where that can be read: nobody is asked again
+COMMIT = "[0-9a-f]{40}([0-9a-f]{24})?"  # what may be asked about; others are refused anyway
 SOURCES = {"staging": "dev", "prod": "staging"}
 
 
-def refusals(tags: dict[str, str], environment: str, approvers: Sequence[str], needed: int) -> list[str]:
-    """Every reason why a version with these tags may not be promoted to `environment`; empty when it may."""
+def refusals(
+    tags: dict[str, str], environment: str, approvers: Sequence[str], needed: int, authors: Sequence[str] | None = None
+) -> list[str]:
+    """Every reason why a version with these tags may not be promoted to `environment`; empty when it may.
+
+    `authors` wrote the code, by names of the same kind as the approvers' (none: the CI system does not know); where
+    nobody was asked for them it is the author of the commit, by e-mail.
+    """
     found = []
     if tags.get("gates") != "passed":
         found.append("it has not passed the gates of training (tag gates is not passed)")
@@ -35,24 +43,36 @@ def refusals(tags: dict[str, str], environment: str, approvers: Sequence[str], n
     if tags.get(SCAN) == "failed":
         found.append("its scan found known vulnerabilities (tag scan is failed; `mlops scan` scans again)")
     people = {name.strip().casefold() for name in approvers if name.strip()}
-    author = tags.get("git_author", "").casefold()
+    wrote = {name.strip().casefold() for name in authors or [tags.get("git_author", "")]}
     if len(people) < needed:
         found.append(
             f"it needs the approval of {needed} (approvals.{environment} in config) and has that of {len(people)}"
         )
-    elif people == {author}:
-        found.append(f"{author} wrote the code: somebody else must approve it")
+    elif people and people <= wrote:
+        found.append(f"{', '.join(sorted(people))} wrote the code: somebody else must approve it")
+    elif len(people) == 1 and authors is not None and not authors:
+        found.append(
+            f"{', '.join(people)} alone approved, and may have written it: the CI system does not say who wrote commit "
+            f"{tags.get('git_commit', 'unknown')}. Bring code by a reviewed change, have a second person approve, or "
+            "promote it by hand with `--approved-by`"
+        )
     return found
 
 
 def promote(
-    environment: str, version: str | None, approvers: Sequence[str], approval: str = "", waived: str = ""
+    environment: str,
+    version: str | None,
+    approvers: Sequence[str],
+    approval: str = "",
+    waived: str = "",
+    authors: Callable[[str], Sequence[str]] | None = None,
 ) -> str:
     """Copy the model into the registry and tag it for `environment`; a sentence that says what is true then.
 
     `version` is that of where it comes from, by default the newest that may; `approval` is where the approval can be
-    read; `waived` says who decided to go on without any, where the CI system has none. A model that is promoted already
-    stays as it is. Refusal with every reason why it may not be promoted.
+    read; `waived` says who decided to go on without any, where the CI system has none; `authors` says who wrote a
+    commit, by names such as the approvers'. A model that is promoted already stays as it is. Refusal with every reason
+    why it may not be promoted.
     """
     settings = config.load(environment)
     name, place = settings.project.name, settings.registry.name
@@ -63,7 +83,9 @@ def promote(
     if copy and tag in copy.tags:
         return f"{name} {copy.version} is promoted to {environment} already, approved by {copy.tags[tag]}."
     needed = 0 if waived else getattr(settings.approvals, environment)
-    reasons = refusals({**model.tags, **(copy.tags if copy else {})}, environment, approvers, needed)
+    commit = model.tags.get("git_commit", "")
+    wrote = authors(commit) if authors and approvers and re.fullmatch(COMMIT, commit) else None
+    reasons = refusals({**model.tags, **(copy.tags if copy else {})}, environment, approvers, needed, wrote)
     if reasons:
         raise Refusal(f"{name} {model.version} of {where} is not promoted:\n  " + "\n  ".join(reasons))
     require_commit(model)

@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypedDict
@@ -24,6 +25,33 @@ class Event(TypedDict):
     body: str
     version: str  # of the model that it is about; empty without one
     commit: str  # that made this version, to be checked out for what comes next; empty without one
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is released next; without a version, nothing is."""
+
+    name: str = ""  # of the release
+    version: str = ""
+    commit: str = ""  # that made it
+    promoted: bool = False  # staging has it, and what comes next is its trial
+    retrained: bool = False
+
+    def outputs(self) -> dict[str, str]:
+        """The same for the jobs that follow."""
+        flags = {"found": bool(self.version), "promoted": self.promoted, "retrained": self.retrained}
+        texts = {"name": self.name, "version": self.version, "commit": self.commit}
+        return {**texts, **{name: str(value).lower() for name, value in flags.items()}}
+
+
+def release_name(event: Event) -> str:
+    """What tells a release from others: the versions of dev and of staging are numbers of their own."""
+    return f"{event['environment']}-{event['version']}"
+
+
+def release_key(name: str) -> str:
+    """The key under which people are told that a release was refused or has failed."""
+    return f"release/{name}"
 
 
 def event(
@@ -71,7 +99,7 @@ def read(path: Path) -> list[Event]:
 
 
 def host() -> Any:
-    """The plug-in of the CI system: `approvals`, `tell`, `output`, `NAME`."""
+    """The plug-in of the CI system: `approvals`, `authors`, `tell`, `tried`, `release`, `output`, `NAME`."""
     name = "mlops_runtime.host"
     if find_spec(name) is None:
         raise Problem("This repository has no CI system that can be asked: there is no src/mlops_runtime/host.py.")

@@ -27,13 +27,14 @@ def run(args: argparse.Namespace) -> int:
     if args.decline:
         print(promotion.decline(args.env, args.version, args.approval))
         return 0
-    people, approval, waived = args.approved_by, args.approval, ""
+    people, approval, waived, authors = args.approved_by, args.approval, "", None
     if args.approved_by_pipeline:
         import importlib
 
         from mlops_runtime import config
 
-        people, approval = importlib.import_module("mlops_runtime.happened").host().approvals(args.env)
+        host = importlib.import_module("mlops_runtime.happened").host()
+        (people, approval), authors = host.approvals(args.env), host.authors
         waived = "" if people else config.load(args.env).approvals.unprotected
-    print(promotion.promote(args.env, args.version, people, approval, waived))
+    print(promotion.promote(args.env, args.version, people, approval, waived, authors))
     return 0

@@ -1,4 +1,4 @@
-"""Azure DevOps for the pipelines: who approved this run, work items, pull requests, outputs of jobs.
+"""Azure DevOps for the pipelines: who approved this run, who wrote what, work items, pull requests, outputs of jobs.
 
 It asks Azure DevOps' REST API with the token of the job, which reaches a step only as SYSTEM_ACCESSTOKEN.
 """
@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 
 from mlops_runtime import web
 from mlops_runtime.errors import Problem
-from mlops_runtime.happened import Event
+from mlops_runtime.happened import Choice, Event, release_key, release_name
 
 NAME = "Azure Pipelines"
 VERSION = "7.1"
@@ -48,6 +48,19 @@ def approvals(environment: str) -> tuple[list[str], str]:
     return sorted(set(people)), run()
 
 
+def authors(commit: str) -> list[str]:
+    """Who wrote what a commit brought: who opened its pull request, or pushed it; its author unless it only merges."""
+    path = f"git/repositories/{_own('BUILD_REPOSITORY_ID')}"
+    queries = [{"type": kind, "items": [commit]} for kind in ("lastMergeCommit", "commit")]
+    results = _project("POST", f"{path}/pullrequestquery", {}, {"queries": queries})["results"]
+    requests = [one for result in results for found in result.values() for one in found]
+    people = [_person(one["createdBy"]) for one in requests if one["status"] == "completed"]
+    made = _project("GET", f"{path}/commits/{commit}")
+    if len(made["parents"]) < 2:
+        people.append(str(made["author"]["email"]))
+    return sorted(set(people or [_person(made["push"]["pushedBy"])]))
+
+
 def _person(who: dict[str, Any]) -> str:
     return str(who.get("uniqueName") or who["displayName"])
 
@@ -77,9 +90,16 @@ def tell(event: Event) -> str:
     return f"{_web()}/_workitems/edit/{item['id']}"
 
 
-def told(key: str) -> bool:
-    """Whether the work item with this key is open."""
-    return bool(_open(key))
+def tried(event: Event) -> str:
+    """Why the release of this version is not started by itself; empty when it is."""
+    there = _open(release_key(release_name(event)))
+    return f"it was refused or has failed, and {_web()}/_workitems/edit/{there[0]} is open" if there else ""
+
+
+def release(choice: Choice) -> None:
+    """Give what is released next to the stages that follow."""
+    for name, value in choice.outputs().items():
+        output(name, value)
 
 
 def _open(key: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""GitLab for jobs: who approved this one, issues of what has happened, what was tried, outputs.
+"""GitLab for jobs: who approved and who wrote, issues of what has happened, what was tried, the next release, outputs.
 
 What is read comes with the job's own token. Issues need another: `TELL_TOKEN`, a project access token with the scope
 `api` and the role Planner. Without it a job that has something to tell fails, and GitLab mails its schedule's owner.
@@ -9,19 +9,25 @@ import os
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from mlops_runtime import web
+from mlops_runtime import config, web
 from mlops_runtime.errors import Problem, Refusal
+from mlops_runtime.happened import Choice, Event, release_name
 
 NAME = "GitLab"
 OUTPUTS = Path("outputs.env")  # a dotenv report makes variables of later jobs of it
 UNFINISHED = ("blocked", "created", "running")  # states of deployments
 LABEL = "mlops"
+RELEASE = Path(".gitlab", "release")  # pipelines that a release can be
+NEXT = "next.yml"  # the one that GitLab then starts
 SECONDS = 30  # that GitLab may take to answer
+
+
+class Denied(Problem):
+    """What GitLab does not tell who asks."""
 
 
 def approvals(environment: str) -> tuple[list[str], str]:
@@ -40,10 +46,19 @@ def approvals(environment: str) -> tuple[list[str], str]:
     return list(dict.fromkeys(people)), f"{project}/-/environments/{one['environment']['id']}/deployments/{one['iid']}"
 
 
-def tried(version: str) -> str:
-    """Why the release of this version must not be started by itself; empty when it may be.
+def authors(commit: str) -> list[str]:
+    """Who opened the merge requests that brought a commit; nobody where GitLab does not tell that to jobs."""
+    try:
+        requests = _get(f"repository/commits/{commit}/merge_requests")
+    except Denied:
+        return []
+    return list(dict.fromkeys(str(one["author"]["username"]) for one in requests if one["state"] == "merged"))
 
-    The jobs of a release have its version in their names.
+
+def tried(event: Event) -> str:
+    """Why the release of this version is not started by itself; empty when it is.
+
+    The jobs of a release have its name in theirs.
     """
     staging = os.environ.get("ENVIRONMENT_STAGING") or "staging"
     for name in dict.fromkeys((staging, "prod")):
@@ -52,13 +67,27 @@ def tried(version: str) -> str:
             kind, _, what = str(job.get("name", "")).partition(" ")
             where = (job.get("pipeline") or {}).get("web_url") or f"{_variable('CI_PROJECT_URL')}/-/environments"
             if kind in ("staging", "prod") and one["status"] in UNFINISHED:
-                return f"the release of version {what} waits or runs: {where}"
-            if kind == "staging" and what == version:
-                return f"version {version} was refused or has failed: {where}. Start it by hand with VERSION={version}"
+                return f"the release of {what} waits or runs: {where}"
+            if kind == "staging" and what == release_name(event):
+                return f"it was refused or has failed: {where}"
     return ""
 
 
-def tell(event: Mapping[str, str]) -> str:
+def release(choice: Choice) -> None:
+    """Write down the pipeline that is started next."""
+    root = config.find_root()
+    text = (root / RELEASE / ("deploy.yml" if choice.version else "nothing.yml")).read_text(encoding="utf-8")
+    values = {
+        **{"NAME": choice.name, "VERSION": choice.version, "COMMIT": choice.commit},
+        **{"PROMOTED": "yes" if choice.promoted else "", "RETRAINED": "--retrained" if choice.retrained else ""},
+    }
+    text = "\n".join(line for line in text.split("\n") if not line.startswith("#"))
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", value)
+    (root / NEXT).write_text(text, encoding="utf-8", newline="\n")
+
+
+def tell(event: Event) -> str:
     """Open an issue for this event, or bring the open one with its key up to date; its address."""
     token = os.environ.get("TELL_TOKEN")
     if not token:
@@ -115,6 +144,8 @@ def _ask(method: str, path: str, body: Any = None, *, token: str = "", job_token
                 f"GitLab answered {error.code} to {method} {what}: TELL_TOKEN has expired, or lacks the role Planner "
                 "or the scope api. Make a new project access token and put it into the variable."
             ) from None
+        if error.code in (401, 403, 404):
+            raise Denied(f"GitLab answered {error.code} to {method} {what}: its job token may not read that.") from None
         said = error.read(500).decode(errors="replace")
         raise Problem(f"GitLab answered {error.code} to {method} {what}: {said}") from None
     except (OSError, ValueError) as error:

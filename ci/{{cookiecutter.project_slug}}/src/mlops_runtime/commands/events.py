@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look, write and, in a pipeline, give the outputs `kinds`, `version` and `commit`: 0 nothing, 1 some events."""
+    """Look, write and, in a pipeline, give the output `kinds`: 0 nothing, 1 some events."""
     from mlops_runtime import config, events, happened
 
     found = events.find(config.load(args.env))
@@ -21,10 +21,7 @@ def run(args: argparse.Namespace) -> int:
     for event in found:
         print(f"{event['kind']}: {event['title']}")
     if happened.in_pipeline():
-        model = next((event for event in found if event["kind"] in ("candidate", "retrained")), None)
         happened.host().output("kinds", " ".join(sorted({event["kind"] for event in found})))
-        happened.host().output("version", model["version"] if model else "")
-        happened.host().output("commit", model["commit"] if model else "")
     if not found:
         print(f"Nothing has happened in {args.env} that anybody must act on.")
     return 1 if found else 0

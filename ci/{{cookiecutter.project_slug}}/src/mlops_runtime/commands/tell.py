@@ -3,10 +3,15 @@
 import argparse
 from pathlib import Path
 
+from mlops_runtime.happened import KINDS
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("file", type=Path, metavar="FILE", help="events, as `mlops events` and `mlops scan` write them")
+    parser.add_argument(
+        "--but", action="append", default=[], choices=KINDS, metavar="KIND", help="not of these; may be repeated"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -14,5 +19,6 @@ def run(args: argparse.Namespace) -> int:
     from mlops_runtime import happened
 
     for event in happened.read(args.file):
-        print(f"{event['key']}: {happened.host().tell(event)}")
+        if event["kind"] not in args.but:
+            print(f"{event['key']}: {happened.host().tell(event)}")
     return 0
