@@ -320,6 +320,6 @@ def warnings(settings: list[Config]) -> Iterator[str]:
     unread = sorted({one for one in addresses if one.endswith("@example.com")})
     if unread:
         yield (
-            f"{', '.join(unread)} receives alerts or budgets and nobody reads it: write your addresses into "
+            f"Alerts and budgets go to {', '.join(unread)}, which nobody reads: write your addresses into "
             "infrastructure.contacts in config/shared.yml, and into contacts of the environments."
         )
