@@ -71,7 +71,7 @@ def shell_lines(text: str) -> list[str]:
 def mentions(text: str) -> list[str]:
     """The commands within sentences; what may be left out or filled in is cut off."""
     words = INLINE.findall(re.sub(r"```.*?```", "", text, flags=re.DOTALL))
-    return [re.sub(r"\s*(…|\.\.\.).*", "", word) for word in words]
+    return [word for one in words if " " in (word := re.sub(r"\s*(…|\.\.\.).*", "", one))]
 
 
 def unsafe_blocks(text: str) -> list[str]:
@@ -84,7 +84,7 @@ def fault(line: str, *, whole: bool) -> str:
     words = shlex.split(line)
     if words[0] == "terraform" and words[1].startswith("-chdir="):
         del words[1]
-    flags = {word.partition("=")[0] for word in words if word.startswith("-")}
+    flags = {word.partition("=")[0] for word in words if word.startswith("-")} - {"--"}
     command = " ".join(words[: next((n for n, word in enumerate(words) if word.startswith("-")), None)])
     name = max((one for one in COMMANDS if f"{command} ".startswith(f"{one} ")), key=len, default="")
     if not name:

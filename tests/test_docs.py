@@ -346,7 +346,7 @@ def test_a_layer_is_added_as_the_page_says(
         assert "1. Push this repository to Toy CI.\n" in (root / "README.md").read_text(encoding="utf-8")
     if kind == "scenario":
         return
-    event = dict.fromkeys(("key", "kind", "environment", "title", "body", "version", "commit"), "toy")
+    event = dict.fromkeys(("key", "environment", "title", "body", "version", "commit"), "toy") | {"kind": "failed"}
     (tmp_path / "events.json").write_text(json.dumps([event]), encoding="utf-8")
     used = {"iac_tool": ("infrastructure", "check"), "ci_system": ("tell", str(tmp_path / "events.json"))}[kind]
     done = mlops(root, *used)
