@@ -69,7 +69,7 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize(("ci_system", "iac_tool"), OTHERS, ids="-".join)
+@pytest.mark.parametrize(("ci_system", "iac_tool"), OTHERS)
 def test_files_of_other_systems_and_tools(baked: Baked, ci_system: str, iac_tool: str) -> None:
     """With what is there whatever the answers; the rest is in tests/ci and tests/infrastructure."""
     root = baked("classification", ci_system=ci_system, iac_tool=iac_tool)
