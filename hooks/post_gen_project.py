@@ -106,7 +106,7 @@ def record_answers() -> None:
 
 
 def main() -> None:
-    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)  # nosec B701 - no pages
     environment.globals |= {"cookiecutter": ANSWERS, "template_version": template_version()}
     layers = chosen_layers()
     environment.globals["fragments"] = collect_fragments(layers, environment)

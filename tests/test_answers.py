@@ -48,7 +48,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.parametrize("case", some_quick(REFUSED, 12))
 def test_refused(case: str, tmp_path: Path) -> None:
     answers, message = REFUSED[case]
     # As answers to prompts come: not rendered first, which `--no-input` does.
@@ -85,23 +85,26 @@ def test_a_refusal_through_the_command_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "a" * 60,
-        "3D Printing 24/7",
-        "🚀",
-        "Ωμέγα",
-        "class",
-        "json",
-        "test",
-        "mlflow",
-        "tests",
-        "x",
-        "数据",
-        "--",
-        "é" * 60,
-        "Ab",
-        "Con",
-    ],
+    some_quick(
+        [
+            "a" * 60,
+            "3D Printing 24/7",
+            "🚀",
+            "Ωμέγα",
+            "class",
+            "json",
+            "test",
+            "mlflow",
+            "tests",
+            "x",
+            "数据",
+            "--",
+            "é" * 60,
+            "Ab",
+            "Con",
+        ],
+        5,
+    ),
 )
 def test_derived_defaults_are_always_valid(name: str, bake: Bake) -> None:
     project = bake(project_name=name)
@@ -154,7 +157,7 @@ def values_that_come_out(project: Path) -> dict[str, list[str]]:
     }
 
 
-@pytest.mark.parametrize("text", some_quick(HOSTILE, 4))
+@pytest.mark.parametrize("text", some_quick(HOSTILE, 2))
 def test_hostile_answers_come_out_as_they_went_in(text: str, bake: Bake) -> None:
     project = bake(**dict.fromkeys(KEYS, text), project_slug="taxi-fares")
     assert values_that_come_out(project) == {key: [text] * len(v) for key, v in values_that_come_out(project).items()}

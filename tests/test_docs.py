@@ -626,8 +626,8 @@ def test_a_project_becomes_a_repository_as_its_readme_says(
     projects: list[tuple[dict[str, str], Path]], tmp_path: Path
 ) -> None:
     root = shutil.copytree(projects[0][1], tmp_path / "project")
-    begin = re.search(r"```sh\n(git init .*)\n```", (root / "README.md").read_text(encoding="utf-8"))[1]
-    subprocess.run(["bash", "-c", begin], cwd=root, capture_output=True, check=True)
+    begin = re.search(r"```sh\n(git init .*?)\n```", (root / "README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
+    subprocess.run(["bash", "-ec", begin], cwd=root, capture_output=True, check=True)
     said = subprocess.run(["git", "status", "--porcelain", "--branch"], cwd=root, capture_output=True, check=True)
     assert said.stdout.decode().splitlines() == ["## main"]
     assert begin in read("index.md")

@@ -152,7 +152,8 @@ def test_no_credentials_are_written(template: Path, tmp_path: Path) -> None:
     assert not [path for path in files(project) if b"secret@" in path.read_bytes()]
 
 
-@pytest.mark.parametrize("created_by", some_quick(["cookiecutter", "cruft"]))
+@pytest.mark.full
+@pytest.mark.parametrize("created_by", ["cookiecutter", "cruft"])
 def test_an_update_brings_a_new_file_and_keeps_an_edit(template: Path, tmp_path: Path, created_by: str) -> None:
     out = tmp_path / "out"
     makers: dict[str, Callable[[], Path]] = {
@@ -181,6 +182,7 @@ def test_an_update_brings_a_new_file_and_keeps_an_edit(template: Path, tmp_path:
     assert not list(project.rglob("*.rej"))
 
 
+@pytest.mark.full
 def test_uncommitted_changes_are_not_overwritten(template: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = ["cookiecutter", template, "--no-input", "-f", "-o", out, "project_name=Taxi Fares"]

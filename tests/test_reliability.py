@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from .conftest import TEMPLATE, Environment
 from .server import post, serving
@@ -144,12 +146,13 @@ def test_a_run_in_a_poor_place(unregistered: Path, installed: Environment, tmp_p
     assert versions(root) == 1
 
 
-def limited(installed: Environment, root: Path, size: int, *arguments: object) -> str:
-    """What `mlops` says when no file can become larger than `size` bytes, which is met as a full disk is."""
-    code = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))\n"
+def limited(installed: Environment, root: Path, size: int, *arguments: object, killed: bool = False) -> str:
+    """What `mlops` says when no file can become larger than `size` bytes: met as a full disk is, or killed there."""
+    code = f"import resource, signal; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))\n"
+    code += "signal.signal(signal.SIGXFSZ, signal.SIG_DFL)\n" if killed else ""
     code += "import sys; from mlops_runtime import cli; sys.exit(cli.main(sys.argv[1:]))"
     done = installed.run("-c", code, *arguments, cwd=root, check=False)
-    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.returncode == (-signal.SIGXFSZ if killed else 2), done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
@@ -168,6 +171,44 @@ def test_no_space_left(used: Used, installed: Environment, tmp_path: Path) -> No
         assert output.read_text() == "what was there before"
     assert not list(root.glob(".*.unfinished"))
     assert installed.mlops("run", cwd=root).stdout.count("unchanged, reused") == 4, "nothing was lost"
+
+
+def test_labels_that_cannot_be_written(baked: Callable[..., Path], installed: Environment, tmp_path: Path) -> None:
+    """Refused or killed half-way through the file, the training data are as they were, and it works the next time."""
+    root = tmp_path / "project"
+    shutil.copytree(baked("text-classification"), root)
+    raw = root / "data/tickets.jsonl"
+    before = raw.read_bytes()
+    new = [json.loads(line) for line in (root / "data/tickets-new.jsonl").read_text("utf-8").split("\n")[:3]]
+    columns = ("ticket_id", "created", "language", "channel", "text")
+    review = [{**{name: row[name] for name in columns}, "created": row["created"] + ":00"} for row in new]
+    (root / ".mlops/monitor").mkdir(parents=True)
+    (root / ".mlops/monitor/review.jsonl").write_text("".join(json.dumps(row) + "\n" for row in review))
+    installed.mlops("label", "export", "--format", "azureml", cwd=root)
+    target = yaml.safe_load((root / "config/shared.yml").read_text(encoding="utf-8"))["training"]["target"]
+    lines = [json.loads(line) for line in (root / ".mlops/label/to-label.jsonl").read_text("utf-8").splitlines()]
+    done = [json.dumps({**line, "label": row[target]}) for line, row in zip(lines, new, strict=True)]
+    (root / "done.jsonl").write_text("\n".join(done), encoding="utf-8")
+    words = ("label", "import", "done.jsonl", "--format", "azureml")
+    assert "File too large" in limited(installed, root, len(before) // 2, *words)
+    limited(installed, root, len(before) // 2, *words, killed=True)
+    assert raw.read_bytes() == before
+    installed.mlops(*words, cwd=root)
+    assert raw.read_bytes().startswith(before)
+    assert len(raw.read_bytes().splitlines()) == len(before.splitlines()) + len(new)
+
+
+@pytest.mark.parametrize("words", ["run", "score data/flights-new.parquet --output scored.csv", "serve"])
+def test_a_folder_that_cannot_be_written(
+    baked: Callable[..., Path], installed: Environment, tmp_path: Path, words: str
+) -> None:
+    """A file stands where the folder should be: root, as whom tests may run, may write into any folder."""
+    root = tmp_path / "project"
+    shutil.copytree(baked("classification"), root)
+    (root / ".mlops").touch()
+    done = installed.mlops(*words.split(), cwd=root, check=False)
+    assert done.returncode == 2
+    assert re.fullmatch(r"Error: .*\.mlops.*\n", done.stderr)
 
 
 def test_a_server_that_was_killed(used: Used, installed: Environment, tmp_path: Path) -> None:

@@ -125,13 +125,17 @@ def test_forms(form: Path, tmp_path: Path) -> None:
     assert run(*check, tmp_path / form.name, cwd=TEMPLATE).returncode != 0
 
 
-def test_pre_commit_has_nothing_to_look_up(repository: Path) -> None:
+@pytest.mark.parametrize("of", ["template", "project"])
+def test_pre_commit_has_nothing_to_look_up(repository: Path, baked: Callable[..., Path], of: str) -> None:
     """Hooks run what the environment has installed, whose update is theirs: autoupdate works and changes nothing."""
-    before = (repository / ".pre-commit-config.yaml").read_bytes()
+    config = repository / ".pre-commit-config.yaml"
+    if of == "project":
+        shutil.copy(baked("classification") / config.name, config)
+    before = config.read_bytes()
     for words in (["validate-config"], ["autoupdate"]):
         done = run("pre-commit", *words, cwd=repository)
         assert done.returncode == 0, done.stdout + done.stderr
-    assert (repository / ".pre-commit-config.yaml").read_bytes() == before
+    assert config.read_bytes() == before
 
 
 @pytest.fixture

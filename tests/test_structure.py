@@ -60,6 +60,7 @@ EVERYWHERE = [
     *(f"infrastructure/{name}.yml" for name in ("alerts", "costs", "names", "pipelines", "policies", "rbac", "roles")),
     *(f"infrastructure/queries/{name}.kql" for name in QUERIES),
     *("infrastructure/README.md", "infrastructure/checkov.yml", "infrastructure/main.bicep"),
+    *("infrastructure/policy-as-code.ps1", "infrastructure/ps-rule.yaml", "infrastructure/psrule.ps1"),
     *(f"infrastructure/modules/{name}.bicep" for name in MODULES),
 ]
 SPARK = {

@@ -96,6 +96,14 @@ def history(shared: Path) -> Path:
 # Projects
 
 
+@pytest.fixture(autouse=True)
+def github(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Git finds there what it would get from GitHub."""
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{history.as_uri()}.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://github.com/acme/mlops-template.git")
+
+
 def generate(source: str, version: str | None, out: Path, answers: dict[str, str]) -> Path:
     return Path(cookiecutter(source, version, True, answers, output_dir=str(out)))
 
@@ -126,9 +134,14 @@ def from_zip(history: Path, version: str, folder: Path, answers: dict[str, str])
     return generate(str(archive), None, folder, answers)
 
 
+def from_gh(history: Path, version: str, folder: Path, answers: dict[str, str]) -> Path:
+    return generate("gh:acme/mlops-template", f"v{version}", folder, answers)
+
+
 ENTRIES: dict[str, Callable[..., Path]] = {
     "path": from_path,
     "git": from_git,
+    "gh": from_gh,
     "cruft": from_cruft,
     "zip": from_zip,
 }
@@ -237,6 +250,11 @@ def work(project: Path) -> Work:
     (project / "docs/decisions.md").write_text("# What we decided\n\nNo tips.\n", newline="\n")
     edit(project / "pyproject.toml", '    "alembic>=1.13",\n', '    "alembic>=1.13",\n    "pyproj>=3.7", # distances\n')
     edit(project / "config/dev.yml", "  resource_group: rg-taxi-fares-dev", "  resource_group: rg-ours # shared")
+    edit(
+        project / "config/dev.yml",
+        "  clusters:",
+        "  clusters:\n    our-gpus: {size: Standard_NC24ads_A100_v4, nodes: 2}\n   ",
+    )
     edit(project / "config/prod.yml", "budget: {monthly: ", "budget: {monthly: 1")
     append(project / "README.md", "\n## On call\n\nRing the bell.\n")
     append(project / ".gitignore", "\n# Ours\nnotes/\n")
@@ -280,27 +298,28 @@ def expect_update(project: Path, made_of: Work, wanted: dict[str, bytes]) -> Non
     assert git("diff", "--name-only", cwd=project) == "", "all of it is staged"
 
 
-COMBINATIONS = {  # task, target, tool, made by, from: through which versions; None is the newest
-    "classification online bicep git 0.0.2": [None],
-    "image-classification batch terraform zip 0.0.1": [None],
-    "regression batch terraform cruft 0.0.2": [None],
-    "forecasting online terraform zip 0.0.2": ["0.0.3", None],
-    "segmentation batch bicep path 0.0.1": [None],
-    "text-classification kubernetes bicep git 0.0.1": ["0.0.2", "0.0.3", None],
-    "token-classification online arm path 0.0.3": [None],
-    "text-generation kubernetes terraform cruft 0.0.1": [None],
-    "classification kubernetes arm cruft 0.0.3": [None],
-    "regression online bicep zip 0.0.3": [None],
-    "segmentation online terraform git 0.0.3": [None],
-    "text-classification batch terraform path 0.0.2": ["v0.0.3"],
+COMBINATIONS = {  # task, target, tool, CI system, made by, from: through which versions; None is the newest
+    "classification online bicep github-actions git 0.0.2": [None],
+    "image-classification batch terraform azure-pipelines zip 0.0.1": [None],
+    "regression batch terraform gitlab-ci cruft 0.0.2": [None],
+    "forecasting online terraform github-actions zip 0.0.2": ["0.0.3", None],
+    "segmentation batch bicep gitlab-ci path 0.0.1": [None],
+    "text-classification kubernetes bicep azure-pipelines git 0.0.1": ["0.0.2", "0.0.3", None],
+    "token-classification online arm azure-pipelines path 0.0.3": [None],
+    "text-generation kubernetes terraform gitlab-ci cruft 0.0.1": [None],
+    "classification kubernetes arm azure-pipelines cruft 0.0.3": [None],
+    "regression online bicep github-actions zip 0.0.3": [None],
+    "segmentation online terraform github-actions gh 0.0.3": [None],
+    "text-classification batch terraform gitlab-ci path 0.0.2": ["v0.0.3"],
 }
 
 
 @pytest.mark.parametrize("combination", some_quick(COMBINATIONS, 2))
 def test_update(history: Path, tmp_path: Path, combination: str) -> None:
-    task, deployment, iac_tool, entry, version = combination.split()
+    task, deployment, iac_tool, ci_system, entry, version = combination.split()
     through = COMBINATIONS[combination]
     answers = {"scenario": BY_NAME[task].scenario, "task": task, "deployment": deployment, "iac_tool": iac_tool}
+    answers["ci_system"] = ci_system
     project = make(history, entry, version, tmp_path, **answers)
     made_of = work(project)
     for step in through:
@@ -317,7 +336,7 @@ def test_update(history: Path, tmp_path: Path, combination: str) -> None:
     assert not (project / ".template.json").exists()
     if entry == "zip":  # linked by the update
         assert run("cruft", "check", "--checkout", f"v{last}", cwd=project).returncode == 0
-    elif entry == "git" and last == TODAY:
+    elif entry in ("git", "gh") and last == TODAY:
         assert "Up to date" in update(project, "--plan")
 
 

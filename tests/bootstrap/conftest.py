@@ -15,6 +15,7 @@ import yaml
 from mlops_runtime import cli, derived
 from mlops_runtime.bootstrap import edit, tools
 
+from ..conftest import some_quick
 from . import fake
 
 INDEX = ("--package-index", "https://packages.example.com/simple", "--package-files", "https://files.example.com")
@@ -68,7 +69,7 @@ def plug_ins(plug_ins_of: Callable[..., None]) -> Callable[[str, str], None]:
     return lambda ci, iac: plug_ins_of(f"ci/{ci}", f"iac/{iac}", "deployments/live")
 
 
-@pytest.fixture(params=["bicep", "terraform", "arm"])
+@pytest.fixture(params=some_quick(["bicep", "terraform", "arm"]))
 def of_each_tool(request: pytest.FixtureRequest, world: "World", plug_ins: Callable[[str, str], None]) -> "World":
     """The same project with each tool of the infrastructure."""
     plug_ins("github-actions", request.param)

@@ -15,7 +15,7 @@ from mlops_runtime import cli, config, derived, infrastructure
 from mlops_runtime.bootstrap import tools
 from mlops_runtime.errors import Problem
 
-from ..conftest import SLUG_FOLDER, TEMPLATE
+from ..conftest import SLUG_FOLDER, TEMPLATE, some_quick
 from . import fake
 from .conftest import INDEX, World, on_path
 
@@ -246,7 +246,7 @@ DENIED = {
 }
 
 
-@pytest.mark.parametrize("right", DENIED)
+@pytest.mark.parametrize("right", some_quick(DENIED, 3))
 def test_what_an_administrator_must_do_is_said_exactly(world: World, right: str) -> None:
     """The printed commands are run as they are, by an administrator; after a few rounds everything is there."""
     word, who = DENIED[right]
@@ -324,7 +324,7 @@ PLANS = {
 }
 
 
-@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("plan", some_quick(PLANS, 2))
 def test_without_approvals_there_is_no_production(world: World, plan: str) -> None:
     world.state["repository"] = PLANS[plan]
     code, printed = world.run("--yes", *INDEX)
@@ -559,7 +559,7 @@ ROLES = {
 }
 
 
-@pytest.mark.parametrize("iac", ["bicep", "terraform", "arm"])
+@pytest.mark.parametrize("iac", some_quick(["bicep", "terraform", "arm"]))
 def test_pipelines_assign_only_what_rbac_says(world: World, plug_ins: Callable[[str, str], None], iac: str) -> None:
     plug_ins("github-actions", iac)
     world.make()

@@ -20,6 +20,7 @@ KNOWN = {
     "tar": (["-xzf"],),
     "unzip": (["-q"],),
     "npx": (["--yes"],),
+    "pwsh": (["-NoProfile", "-NonInteractive", "-File"],),
     "gitleaks": (["git"],),
 }
 

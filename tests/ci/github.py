@@ -15,7 +15,7 @@ import yaml
 from ..conftest import SLUG_FOLDER, TEMPLATE
 
 LAYER = TEMPLATE / "ci" / "github-actions" / SLUG_FOLDER
-FAKED = ("uv", "gh", "curl", "tar", "gitleaks", "gate")
+FAKED = ("uv", "gh", "curl", "tar", "gitleaks", "pwsh", "gate")
 NOTHING = "    - {shell: bash, run: 'true'}\n"
 # For a commit; without one act has copied the repository already.
 CHECK_OUT = """\

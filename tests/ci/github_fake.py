@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "pytest": ("-n=",),
     "gitleaks git": ("--no-banner", "--redact"),
     "gate": (),  # stands for the approval that an environment asks for
+    "pwsh": ("-NoProfile", "-NonInteractive", "-File="),
     "gh api": ("--paginate", "--jq=", "--method=", "--input="),
     "gh auth setup-git": (),
     "gh pr comment": ("--edit-last", "--create-if-none", "--body-file="),

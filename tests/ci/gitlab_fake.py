@@ -41,8 +41,10 @@ OTHERS = {
         r"account set --subscription \S+",
     ],
     "gitleaks": [r"dir --no-banner --redact \."],
+    "pwsh": [r"-NoProfile -NonInteractive -File infrastructure/psrule\.ps1"],
     "curl": [r"-fsSL --remote-name-all https://releases\.hashicorp\.com/\S+\.zip https://\S+_SHA256SUMS"],
 }
+OTHERS["curl"].append(r"-fsSL --remote-name https://github\.com/PowerShell/\S+/powershell-[\d.]+-linux-x64\.tar\.gz")
 
 
 def refused(words: list[str]) -> str:
@@ -124,6 +126,8 @@ def main() -> int:
     if program == "mlops" and words[0] == "next":  # the real one
         os.environ["PYTHONPATH"] = "src"
         os.execv(sys.executable, [sys.executable, "-m", "mlops_runtime.cli", *words])
+    if "--remote-name" in words:
+        Path(words[-1].rpartition("/")[2]).write_text("not the published archive", encoding="utf-8")
     if words[:2] == ["tool", "dir"]:
         print(folder / "bin")
     plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))

@@ -302,6 +302,8 @@ def repository(project: Path, tmp_path: Path) -> Path:
     shutil.copytree(project / "azure-pipelines", root / "azure-pipelines")
     (root / "config").mkdir()
     (root / "config/dev.yml").write_text("a: 1\n", encoding="utf-8")
+    (root / "infrastructure").mkdir()
+    shutil.copy(project / "infrastructure/ps-rule.yaml", root / "infrastructure")
     git(root, "init", "-q", "-b", "main")
     commit(root, "One")
     (root / "README.md").write_text("x\n", encoding="utf-8")
@@ -326,7 +328,7 @@ def run(repository: Path, tmp_path: Path) -> Ran:
     """Run a pipeline of the repository: what the stand-ins answer, and who refuses."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("uv", "python", "curl", "sha256sum", "tar", "unzip", "npx", "gitleaks"):
+    for name in ("uv", "python", "curl", "sha256sum", "tar", "unzip", "npx", "pwsh", "gitleaks"):
         script = programs / name
         program = HERE / "azure_pipelines_program.py"
         script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "{program}" {name} "$@"\n', encoding="utf-8")
@@ -404,6 +406,26 @@ def test_ci_of_a_change_of_infrastructure(run: Ran, repository: Path) -> None:
         "-: host comment plans",
     ]
     assert ran.asked == ["azure-plan"]
+    texts = ran.texts()
+    looked = texts.index("pwsh -NoProfile -NonInteractive -File infrastructure/psrule.ps1")
+    assert "uv run mlops infrastructure check" in texts[:looked]
+    assert not ran.calls[looked].connection
+    assert "psrule-1" in ran.kept
+
+
+@pytest.mark.parametrize("read", [True, False])
+def test_psrule_that_fails_ends_the_job(run: Ran, repository: Path, read: bool) -> None:
+    (repository / "policies").mkdir()
+    (repository / "policies/global-settings.jsonc").write_text("{}\n", encoding="utf-8")
+    if not read:  # as with Terraform
+        (repository / "infrastructure/ps-rule.yaml").unlink()
+    commit(repository, "Three")
+    answers = {"pwsh": [{"code": 1}]}
+    ran = run("ci", answers, reason="PullRequest", predefined={"System.PullRequest.IsFork": "False"})
+    called = any(text.startswith("pwsh") for text in ran.texts())
+    assert (called, "psrule-1" in ran.kept) == (read, read), ran.said
+    assert ran.jobs["infrastructure"]["check"] == ("Failed" if read else "Succeeded")
+    assert ran.jobs["infrastructure"]["plan"] == ("Skipped" if read else "Succeeded")
 
 
 def test_ci_of_a_fork_gets_no_identity(run: Ran, repository: Path) -> None:

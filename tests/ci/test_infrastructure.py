@@ -1,5 +1,6 @@
 """`mlops infrastructure`: what was shown, and only that, is applied."""
 
+import json
 import os
 import re
 import shlex
@@ -172,6 +173,144 @@ def test_a_program_that_is_not_there_or_fails_is_said(tmp_path: Path, monkeypatc
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Problem, match=r"terraform is not on the path: https://"):
         programs.run(["terraform", "version"], tmp_path)
+
+
+# The team's own policies
+
+PWSH = """\
+#!{python}
+import json, pathlib, sys
+words = sys.argv[1:]
+script = pathlib.Path("infrastructure/policy-as-code.ps1").resolve()
+assert words[:4] == ["-NoProfile", "-NonInteractive", "-File", str(script)]
+given = dict(zip(words[4::2], words[5::2]))
+assert set(given) == {{"-Action", "-Definitions", "-Plans"}} and pathlib.Path(given["-Definitions"]).is_dir()
+here, folder = pathlib.Path({folder!r}), pathlib.Path(given["-Plans"], "plans-shared")
+calls = here / "pwsh.calls"
+calls.write_text((calls.read_text() if calls.exists() else "") + given["-Action"] + "\\n")
+if given["-Action"] == "plan":
+    for name, content in json.loads((here / "pwsh.json").read_text()).items():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(json.dumps(content), encoding="utf-8-sig")
+else:
+    assert list(folder.iterdir()), "there is no plan"
+sys.exit(int((here / "pwsh.code").read_text()) if (here / "pwsh.code").exists() else 0)
+"""
+OWN = """\
+{ // of this team
+  "pacOwnerId": "6b8f1a52-4c39-4a5e-9d3e-0f6f4f1f8f2b", /* not that of
+  others */
+  "pacEnvironments": [{"pacSelector": "shared", "x": "http://a, ]", "desiredState": {"strategy": "ownedOnly"},}],
+}
+"""
+ASSIGNED = "/subscriptions/s/providers/Microsoft.Authorization/policyAssignments/tags"
+
+
+def policies(**new: Any) -> dict[str, Any]:
+    """The files that Enterprise Policy as Code leaves where something is to be changed."""
+    nothing = {"new": {}, "update": {}, "replace": {}, "delete": {}, "numberOfChanges": 0, "numberUnchanged": 3}
+    plan = {
+        "createdOn": "2026-01-01",
+        "pacOwnerId": "6b",
+        "policyDefinitions": nothing,
+        "assignments": {**nothing, **new},
+    }
+    return {"policy-plan.json": plan}
+
+
+@pytest.fixture
+def governed(stack: World, tmp_path: Path) -> Callable[..., list[str]]:
+    """Give the project policies, and say what would change of them; what PowerShell was asked for."""
+    program = Path(os.environ["PATH"].split(os.pathsep)[0], "pwsh")
+    program.write_text(PWSH.format(python=sys.executable, folder=str(tmp_path)), encoding="utf-8")
+    program.chmod(0o755)
+    (stack.root / "policies").mkdir()
+    (stack.root / "policies/global-settings.jsonc").write_text(OWN, encoding="utf-8")
+
+    def plan(files: dict[str, Any], code: int = 0) -> list[str]:
+        (tmp_path / "pwsh.json").write_text(json.dumps(files), encoding="utf-8")
+        (tmp_path / "pwsh.code").write_text(str(code), encoding="utf-8")
+        calls = tmp_path / "pwsh.calls"
+        return calls.read_text(encoding="utf-8").split() if calls.exists() else []
+
+    plan({})
+    return plan
+
+
+def test_policies_are_planned_and_deployed_with_shared(
+    stack: World, governed: Callable[..., list[str]], mlops: Mlops
+) -> None:
+    stack.state["what_if"] = [change("NoChange", "st1")]
+    role = {"assignmentId": ASSIGNED, "roleDisplayName": "Tag Contributor", "scope": "/subscriptions/s"}
+    roles = {"createdOn": "x", "roleAssignments": {"numberOfChanges": 1, "added": [role], "updated": [], "removed": []}}
+    files = {**policies(new={ASSIGNED: {"a": 1, "b": [1, 2]}}, numberOfChanges=1), "roles-plan.json": roles}
+    governed(files)
+    code, said = mlops("infrastructure", "plan", "--env", "shared")
+    assert code == 1, said
+    assert re.search(rf"(?m)^\+ assignments: {ASSIGNED} \(\w{{12}}\)$", said)
+    assert f"+ roleAssignments: Tag Contributor on /subscriptions/s for {ASSIGNED} (" in said
+    report = (stack.root / ".mlops/infrastructure/shared.md").read_text(encoding="utf-8")
+    assert "### shared: 2 changes" in report
+    again = policies(new={ASSIGNED: {"b": [2, 1], "a": 1}}, numberOfChanges=1)  # as PowerShell may order it
+    again["policy-plan.json"]["createdOn"] = "later"
+    governed({**again, "roles-plan.json": roles})
+    code, said = mlops("infrastructure", "apply", "--env", "shared")
+    assert code == 0, said
+    assert governed({}) == ["plan", "plan", "deploy"]
+    assert not stack.state["stacks"], "nothing else was to be changed"
+
+
+def test_other_policies_than_shown_are_not_deployed(
+    stack: World, governed: Callable[..., list[str]], mlops: Mlops
+) -> None:
+    stack.state["what_if"] = [change("Create", "st1")]
+    governed(policies(update={ASSIGNED: {"effect": "Audit"}}))
+    assert mlops("infrastructure", "plan", "--env", "shared")[0] == 1
+    for other in (policies(update={ASSIGNED: {"effect": "Deny"}}), policies(delete={ASSIGNED: {}}), {}):
+        governed(other)
+        code, said = mlops("infrastructure", "apply", "--env", "shared")
+        assert (code, "is not applied" in said) == (2, True), said
+    assert not stack.state["stacks"]
+    assert "deploy" not in governed({})
+
+
+def test_policies_that_fail_are_said(stack: World, governed: Callable[..., list[str]], mlops: Mlops) -> None:
+    governed({}, code=1)
+    code, said = mlops("infrastructure", "plan", "--env", "shared")
+    assert (code, "policy-as-code.ps1" in said, "ended with 1" in said) == (2, True, True), said
+
+
+def test_only_shared_has_policies(stack: World, governed: Callable[..., list[str]], mlops: Mlops) -> None:
+    governed(policies(new={ASSIGNED: {}}))
+    assert mlops("infrastructure", "plan", "--env", "prod")[0] == 0
+    (stack.root / "policies/global-settings.jsonc").unlink()
+    assert mlops("infrastructure", "plan", "--env", "shared")[0] == 0
+    assert governed({}) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("ownedOnly", "full", 'strategy is "full": write "ownedOnly"'),
+        ('"pacSelector": "shared"', '"pacSelector": "tenant"', "pacEnvironments needs one with pacSelector shared"),
+        ("6b8f1a52-4c39-4a5e-9d3e-0f6f4f1f8f2b", "00000000-0000-0000-0000-000000000000", "pacOwnerId is empty"),
+        ("{ //", "[ //", "is not JSON with comments"),
+    ],
+)
+def test_policies_of_others_are_safe(
+    stack: World, governed: Callable[..., list[str]], mlops: Mlops, old: str, new: str, said: str
+) -> None:
+    file = stack.root / "policies/global-settings.jsonc"
+    file.write_text(OWN.replace(old, new), encoding="utf-8")
+    code, printed = mlops("infrastructure", "plan", "--env", "shared")
+    assert (code, said in printed) == (2, True), printed
+    assert governed({}) == []
+    az = Path(os.environ["PATH"].split(os.pathsep)[0], "az")
+    az.write_text("#!/bin/sh\n", encoding="utf-8")
+    code, printed = mlops("infrastructure", "check")
+    assert (code, said in printed) == (1, True), printed
+    file.write_text(OWN, encoding="utf-8")
+    assert mlops("infrastructure", "check")[0] == 0
 
 
 # With the tool itself

@@ -51,7 +51,7 @@ def test_the_estate_is_the_expected_one(project: Estate, make: cases.Make, scena
     cases.check_estate(project, make, scenario, target)
 
 
-@pytest.mark.parametrize("case", [*cases.EVERY_TOOL, cases.check_caller_role])
+@pytest.mark.parametrize("case", some_quick([*cases.EVERY_TOOL, cases.check_caller_role], 3))
 def test_options(project: Estate, make: cases.Make, case: cases.Case) -> None:
     case(project, make)
 
@@ -165,7 +165,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", some_quick(FAULTS, 4))
 def test_a_planted_fault_is_seen(project: Estate, make: cases.Make, fault: str) -> None:
     root = project()
     rbac = cases.rbac_of(root)
@@ -190,7 +190,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("fault", REFUSED)
+@pytest.mark.parametrize("fault", some_quick(REFUSED, 4))
 def test_wrong_parameters_are_refused(project: Estate, deploy: Deploy, fault: str) -> None:
     root = project(**{"dev.infrastructure.firewall": "Basic"})
     deploy(root, "dev")
@@ -340,7 +340,7 @@ def test_a_project_has_these_files(generated: Path) -> None:
     derived = {f"infrastructure/azuredeploy.parameters.{name}.json" for name in expected.ENVIRONMENTS}
     layers = (TEMPLATE / SLUG_FOLDER, TEMPLATE / "ci" / SLUG_FOLDER)
     others = {f"infrastructure/{path.name}" for layer in layers for path in (layer / "infrastructure").iterdir()}
-    assert files == {FILE, "infrastructure/README.md", *derived, *others}
+    assert files == {FILE, "infrastructure/README.md", "infrastructure/ps-rule.yaml", *derived, *others}
     for check in (test_structure.test_text_files, test_structure.test_no_trace_of_other_tasks):
         check(lambda task: generated, "classification")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ..conftest import TEMPLATE, Environment
+from ..conftest import TEMPLATE, Environment, some_quick
 from . import bicep, cases, expected
 from .azure_types import Types
 from .bicep_syntax import BicepError
@@ -68,7 +68,7 @@ def assignment(one: bicep.Resource, roles: dict[str, str]) -> expected.Assignmen
     return expected.Assignment(one.scope.rsplit("/", 1)[-1], roles.get(role, "Endpoint Caller"), principal)
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", some_quick(TARGETS))
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_the_estate_is_the_expected_one(estate: Estate, scenario: str, target: str) -> None:
     cases.check_estate(estate, make, scenario, target)
@@ -122,7 +122,7 @@ def test_azure_knows_every_property(estate: Estate, types: Types, target: str, c
         assert faults == []
 
 
-@pytest.mark.parametrize("case", [*cases.EVERY_TOOL, cases.check_caller_role])
+@pytest.mark.parametrize("case", some_quick([*cases.EVERY_TOOL, cases.check_caller_role], 3))
 def test_options(estate: Estate, case: cases.Case) -> None:
     case(estate, make)
 
@@ -180,7 +180,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", some_quick(FAULTS, 4))
 def test_a_planted_fault_is_seen(estate: Estate, fault: str) -> None:
     root = estate()
     rbac = cases.rbac_of(root)

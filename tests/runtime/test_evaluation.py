@@ -70,6 +70,7 @@ def test_the_report_shows_cohorts(frame: pd.DataFrame, tmp_path: Path) -> None:
     assert "Bern" in html
 
 
+@pytest.mark.full
 def test_what_was_found_is_written_for_register(
     project: Path,
     frame: pd.DataFrame,
@@ -99,6 +100,7 @@ def test_what_was_found_is_written_for_register(
     assert register.register(model, folder, "toy")["version"] == "1"
 
 
+@pytest.mark.full
 def test_the_champion_to_beat(project: Path) -> None:
     def load(folder: Path) -> float:
         return float(json.loads((folder / "factor.json").read_text()))

@@ -13,6 +13,8 @@ from mlops_runtime import merging
 from mlops_runtime.errors import Problem
 from mlops_runtime.merging import ADDED, CHANGED, CONFLICT, GONE, REMOVED, Merge
 
+from ..conftest import some_quick
+
 Files = dict[str, str | bytes]
 CONFIG = {"config/shared.yml": "project: 1\n"}  # what makes a folder a project
 TEXT = "".join(f"line {number}\n" for number in range(1, 21))
@@ -285,7 +287,7 @@ merging.Merge(root, folder / "old", folder / "new", "template-2", folder / "work
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for git is a shell script")
-@pytest.mark.parametrize("moment", ["read-tree", "update-index"])
+@pytest.mark.parametrize("moment", some_quick(["read-tree", "update-index"]))
 @pytest.mark.parametrize("fault", FAULTS)
 def test_all_or_nothing(case: Make, tmp_path: Path, fault: str, moment: str) -> None:
     """git does its part of the writing, then something happens."""

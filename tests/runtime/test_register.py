@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -66,6 +67,7 @@ def test_registration(project: Path) -> None:
     assert tracking.champion("toy") == found
 
 
+@pytest.mark.full
 def test_a_file_for_the_champion(project: Path) -> None:
     register.register(*candidate(project, 2.0), "toy")
     pd.DataFrame({"x": [4.0], "z": [1]}).to_csv("rows.csv", index=False)
@@ -77,6 +79,7 @@ def test_a_file_for_the_champion(project: Path) -> None:
         serving.champion_for(settings, Path("rows.csv"))
 
 
+@pytest.mark.full
 def test_the_registered_model_carries_its_code(project: Path) -> None:
     register.register(*candidate(project, 2.0), "toy")
     script = (
@@ -88,6 +91,27 @@ def test_the_registered_model_carries_its_code(project: Path) -> None:
     assert done.stdout.strip().endswith("8.0")
 
 
+@pytest.mark.full
+def test_a_project_that_was_moved_keeps_its_models(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    register.register(*candidate(project, 2.0), "toy")
+    elsewhere = tmp_path_factory.mktemp("moved") / "it's here"
+    shutil.copytree(project, elsewhere)
+    shutil.rmtree(project / ".mlops")
+    script = (
+        "from mlops_runtime import tracking; print(tracking.fetch(tracking.champion('toy')))\n"
+        "with tracking.start_step('next') as run: print(run.info.artifact_uri)"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    environment["PYTHONPATH"] = str(elsewhere / "src")
+    command = [sys.executable, "-c", script]
+    said = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True, check=True).stdout
+    model, artifacts = said.splitlines()[-2:]
+    assert Path(model).is_relative_to(elsewhere)
+    assert artifacts.startswith((elsewhere / ".mlops/artifacts").as_uri())
+    assert not (project / ".mlops").exists()
+
+
+@pytest.mark.full
 def test_a_refused_candidate_is_not_registered(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -285,7 +285,7 @@ def recover(root: Path) -> bool:
         known = [line(top, "rev-parse", "--verify", "--quiet", f"{tree}:{name}") for tree in ("HEAD", written["tree"])]
         if (top / name).is_file() and line(top, "hash-object", "--", name) not in known:
             raise Problem(
-                f"An update was killed while it wrote, and {name} was changed since: save what you need of it, then "
+                f"An update was killed while it wrote, and {name} was changed since: save what you need of it, then "  # nosec B608
                 f"`git reset --hard`, and delete {journal}."
             )
     _take_back(root)

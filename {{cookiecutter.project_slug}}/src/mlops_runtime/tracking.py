@@ -8,10 +8,11 @@ import hashlib
 import importlib
 import os
 import shutil
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import packages_distributions
 from importlib.metadata import version as installed_version
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 PIPELINE_RUN = "MLOPS_PIPELINE_RUN"  # set by the local runner: groups the steps' MLflow runs
 DIGEST = "MLOPS_MODEL_DIGEST"  # what the files of the model that is to be loaded must add up to
+# Of the local store: where artifacts are said to be that are not there, and what says so.
+ELSEWHERE = """SELECT DISTINCT artifact_location FROM experiments
+    WHERE artifact_location LIKE 'file://%/.mlops/artifacts' AND artifact_location <> ?"""
+FOLLOW = (
+    "UPDATE experiments SET artifact_location = replace(artifact_location, ?, ?)",
+    "UPDATE runs SET artifact_uri = replace(artifact_uri, ?, ?)",
+    "UPDATE model_versions SET source = replace(source, ?, ?)",
+    "UPDATE model_versions SET storage_location = replace(storage_location, ?, ?)",
+)
 COPIED = "copied_from"  # tag of a version that comes from the registry: its version there, a digest, is no number
 
 
@@ -51,13 +61,25 @@ def connect(root: Path | None = None) -> Any:
     uri = os.environ["MLFLOW_TRACKING_URI"]
     mlflow.set_tracking_uri(uri)
     if uri.startswith("sqlite:"):
-        folder = Path(uri.removeprefix("sqlite:///")).parent
+        store = Path(uri.removeprefix("sqlite:///"))
+        folder = store.parent
         folder.mkdir(parents=True, exist_ok=True)
+        if store.is_file():
+            _follow(store)
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "default")
         if mlflow.get_experiment_by_name(name) is None:  # the default location depends on the working directory
             mlflow.create_experiment(name, artifact_location=(folder / "artifacts").as_uri())
         mlflow.set_experiment(name)
     return mlflow
+
+
+def _follow(store: Path) -> None:
+    """MLflow writes down where artifacts are: let that follow a project whose folder was moved, renamed or copied."""
+    place = (store.parent / "artifacts").as_uri()
+    with closing(sqlite3.connect(store)) as database, suppress(sqlite3.OperationalError), database:  # not made yet
+        for (before,) in database.execute(ELSEWHERE, (place,)).fetchall():
+            for statement in FOLLOW:
+                database.execute(statement, (before, place))
 
 
 def local_store(root: Path) -> dict[str, str]:

@@ -6,12 +6,12 @@ import json
 import re
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from mlops_runtime import config, infrastructure, programs
+from mlops_runtime import config, infrastructure, policy_as_code, programs
 from mlops_runtime.errors import Problem
 
 SHARED = "shared"
@@ -65,7 +65,8 @@ def place(environment: str) -> Place:
 
 def check() -> bool:
     """Say what is wrong with the files, as far as that can be known without Azure; True when nothing is."""
-    found = list(tool().check(config.find_root()))
+    root = config.find_root()
+    found = [*tool().check(root), *policy_as_code.check(root)]
     print("\n".join(found) if found else "The files are right, as far as that can be known without Azure.")
     return not found
 
@@ -76,6 +77,7 @@ def plan(environment: str, report: Path | None) -> bool:
     with tempfile.TemporaryDirectory() as scratch:
         planned = tool().plan(where, Path(scratch))
         broken = list(_broken_policies(where, planned, Path(scratch)))
+        planned = _with_rules(planned, _rules(where, Path(scratch)))
     text = _report(where, planned, broken)
     for file in (where.root / SHOWN / f"{environment}.md", *([report] if report else [])):
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -95,16 +97,33 @@ def apply(environment: str, report: Path | None) -> None:
         raise Problem(f"{file} does not exist: `mlops infrastructure plan --env {environment}` writes it, to be read.")
     with tempfile.TemporaryDirectory() as scratch:
         planned = tool().plan(where, Path(scratch))
-        if f"`{_digest(where, planned)}`" not in file.read_text(encoding="utf-8"):
+        rules = _rules(where, Path(scratch))
+        both = _with_rules(planned, rules)
+        if f"`{_digest(where, both)}`" not in file.read_text(encoding="utf-8"):
             raise Problem(
-                f"{environment} is not applied: what would be done now is not what {file} shows:\n{planned.text}\n"
+                f"{environment} is not applied: what would be done now is not what {file} shows:\n{both.text}\n"
                 f"Run `mlops infrastructure plan --env {environment}` and have that approved."
             )
-        if not planned.changes:
+        if not both.changes:
             print(f"{environment}: nothing to change.")
             return
-        tool().apply(where, Path(scratch))
+        if planned.changes:
+            tool().apply(where, Path(scratch))
+        if rules:
+            policy_as_code.deploy(where.root, Path(scratch))
     print(f"{environment} is as it was shown.")
+
+
+def _rules(where: Place, scratch: Path) -> list[str]:
+    """What would change of the team's own policies, which belong to what all share."""
+    return policy_as_code.plan(where.root, scratch) if where.environment == SHARED else []
+
+
+def _with_rules(planned: Plan, rules: list[str]) -> Plan:
+    if not rules:
+        return planned
+    text = "\n".join([planned.text.rstrip(), "", f"Policies in {policy_as_code.FOLDER}/:", *rules])
+    return replace(planned, text=text, changes=planned.changes + len(rules))
 
 
 def _digest(where: Place, planned: Plan) -> str:

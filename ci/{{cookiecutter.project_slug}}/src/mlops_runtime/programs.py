@@ -12,6 +12,7 @@ CHECKOV, PIP_AUDIT = "checkov==3.3.30", "pip-audit==2.10.1"
 INSTALL = {
     "az": "https://learn.microsoft.com/cli/azure/install-azure-cli",
     "docker": "https://docs.docker.com/engine/install, or install trivy (https://trivy.dev)",
+    "pwsh": "https://learn.microsoft.com/powershell/scripting/install/installing-powershell",
     "terraform": "https://developer.hashicorp.com/terraform/install",
     "uv": "https://docs.astral.sh/uv/getting-started/installation",
 }

@@ -27,7 +27,7 @@ TRIVY = (  # where there is no trivy, docker fetches this one
 LOOKED_FOR = ("--scanners", "vuln", "--severity", "HIGH,CRITICAL", "--ignore-unfixed")
 EXPORT = ("--quiet", "--format", "requirements-txt", "--no-hashes", "--no-emit-project", "--no-header", "--no-annotate")
 STUDIO = "https://ml.azure.com/api"
-TOKEN_USER = "00000000-0000-0000-0000-000000000000"  # by which a container registry knows who brings a token
+TOKEN_USER = "00000000-0000-0000-0000-000000000000"  # nosec B105 - says that a token comes
 Finding = dict[str, str]  # where, id, package, version, fixed
 
 

@@ -12,6 +12,7 @@ from mlops_runtime.files import read_yaml
 from mlops_runtime.naming import FOLDER, by_rules
 
 SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentParameters.json#"
+TEMPLATE = "./azuredeploy.json"  # by which PSRule for Azure finds it; Azure does not read this
 ENVIRONMENTS = ("dev", "staging", "prod")
 DATA = ("names", "rbac", "roles", "alerts", "policies")  # files in infrastructure/
 IDENTITIES = ("workspace", "compute", "endpoint", "monitoring_processes")  # that `shared` makes for each environment
@@ -45,7 +46,8 @@ def derive(root: Path) -> dict[Path, str]:
     for environment in config:
         place = _Place(environment, config, {**data, "queries": queries})
         content = {name: {"value": value} for name, value in place.parameters().items()}
-        document = {"$schema": SCHEMA, "contentVersion": "1.0.0.0", "parameters": content}
+        head = {"$schema": SCHEMA, "contentVersion": "1.0.0.0", "metadata": {"template": TEMPLATE}}
+        document = {**head, "parameters": content}
         found[root / FOLDER / f"azuredeploy.parameters.{environment}.json"] = _text(document) + "\n"
     return found
 
