@@ -17,7 +17,7 @@ import pytest
 from cookiecutter.main import cookiecutter
 from filelock import FileLock
 
-from .tasks import ALL, BY_NAME
+from .tasks import ALL, ANSWERS, BY_NAME
 
 TEMPLATE = Path(__file__).resolve().parents[1]
 SLUG_FOLDER = "{{cookiecutter.project_slug}}"
@@ -80,13 +80,15 @@ def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 
 @pytest.fixture(scope="session")
 def baked(shared: Path) -> Callable[..., Path]:
-    """The project of a task and a deployment target, generated once a session: only read it."""
+    """The project of a task, a deployment target and other answers, generated once a session: only read it."""
 
-    def get(task: str, deployment: str = "online") -> Path:
-        folder = shared / "baked" / deployment / task
-        with FileLock(shared / f"baked-{deployment}-{task}.lock"):
+    def get(task: str, deployment: str = "online", **others: str) -> Path:
+        answers = {"scenario": BY_NAME[task].scenario, "task": task, "deployment": deployment}
+        answers |= {key: value for key, value in others.items() if key != "scenario" and value != ANSWERS[key][0]}
+        name = "-".join([deployment, task, *list(answers.values())[3:]])
+        folder = shared / "baked" / name
+        with FileLock(shared / f"baked-{name}.lock"):
             if not folder.exists():
-                answers = {"scenario": BY_NAME[task].scenario, "task": task, "deployment": deployment}
                 answers["project_name"] = "Taxi Fares"
                 cookiecutter(str(TEMPLATE), no_input=True, output_dir=str(folder), extra_context=answers)
         return folder / "taxi-fares"

@@ -1,6 +1,13 @@
 """What is offered, and what the tests need to know of each task."""
 
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ANSWERS: dict[str, Any] = json.loads(
+    Path(__file__).resolve().parents[1].joinpath("cookiecutter.json").read_text(encoding="utf-8")
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,15 @@ BY_NAME = {task.name: task for task in ALL}
 SCENARIOS: dict[str, list[str]] = {}
 for one in ALL:
     SCENARIOS.setdefault(one.scenario, []).append(one.name)
+
+
+def one_at_a_time() -> list[dict[str, str]]:
+    """Each task, and each other value of the questions with choices, beside default answers."""
+    several = {key: ANSWERS[key] for key in ("ci_system", "iac_tool", "deployment")}
+    first = {key: values[0] for key, values in several.items()}
+    tasks = [{"scenario": task.scenario, "task": task.name, **first} for task in ALL]
+    return [*tasks, *({**tasks[0], key: value} for key, values in several.items() for value in values[1:])]
+
 
 # Words that only the projects of these scenarios or tasks may have.
 WORDS = {

@@ -9,23 +9,24 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import yaml
+from cookiecutter.cli import main as cookiecutter_command
 from cookiecutter.main import cookiecutter
-from filelock import FileLock
 
+from .command_lines import KNOWN, PROGRAMS, fault, mentions, shell_lines, unsafe_blocks
 from .conftest import SLUG_FOLDER, TEMPLATE, Bake, Environment
-from .tasks import ALL, BY_NAME
+from .tasks import ANSWERS, BY_NAME, one_at_a_time
 
 DOCS = TEMPLATE / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
-READ = [TEMPLATE / "README.md", TEMPLATE / "CONTRIBUTING.md", *PAGES]
-ANSWERS = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
+READ = [*(TEMPLATE / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY", "CHANGELOG")), *PAGES]
 names = [path.name for path in READ]
 
 
@@ -63,7 +64,8 @@ def broken_links(path: Path) -> list[str]:
             continue
         name, _, anchor = target.partition("#")
         there = (path.parent / name) if name else path
-        if not there.is_file() or (anchor and anchor not in anchors(there)):
+        outside = path.parent == DOCS and not there.resolve().is_relative_to(DOCS)  # the site has no such page
+        if outside or not there.is_file() or (anchor and anchor not in anchors(there)):
             broken.append(target)
     return broken
 
@@ -79,6 +81,16 @@ def test_planted_broken_links_are_found(tmp_path: Path) -> None:
     assert broken_links(page) == ["none.md", "page.md#two", "e.svg"]
 
 
+def test_a_link_that_leaves_the_site_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "DOCS", tmp_path / "docs")
+    (tmp_path / "docs").mkdir()
+    for name in ("SECURITY.md", "docs/other.md"):
+        (tmp_path / name).write_text("# One\n", encoding="utf-8")
+    page = tmp_path / "docs" / "page.md"
+    page.write_text("[a](../SECURITY.md) [b](other.md)\n", encoding="utf-8")
+    assert broken_links(page) == ["../SECURITY.md"]
+
+
 def settings() -> dict[str, object]:
     loaded = yaml.safe_load((TEMPLATE / "mkdocs.yml").read_text(encoding="utf-8"))
     assert isinstance(loaded, dict)
@@ -90,10 +102,29 @@ def test_every_page_is_in_the_navigation_once() -> None:
     assert sorted(listed) == [path.name for path in PAGES], "mkdocs.yml: nav"
 
 
-@pytest.mark.parametrize("key", ["scenario", "deployment"])
+@pytest.mark.parametrize("key", ["scenario", "ci_system", "iac_tool", "deployment"])
 def test_every_answer_has_its_page(key: str) -> None:
     for value in ANSWERS[key]:
         assert (DOCS / f"{value}.md").is_file()
+
+
+@pytest.mark.parametrize(("heading", "values"), [("Tasks", list(BY_NAME)), ("Licenses", ANSWERS["license"])])
+def test_answers_without_a_page_are_in_a_section(heading: str, values: list[str]) -> None:
+    section = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", read("answers.md"), re.MULTILINE | re.DOTALL)[1]
+    assert sorted(cells[0].strip("`") for cells in rows(section)) == sorted(values)
+
+
+def test_every_question_has_its_rule_and_its_default() -> None:
+    asked = [key for key in ANSWERS if not key.startswith("_")]
+    table = [cells for cells in rows(read("answers.md")) if cells[0].strip("`") in asked]
+    assert [cells[0].strip("`") for cells in table] == asked
+    for key, rule, default in [(cells[0].strip("`"), *cells[1:]) for cells in table]:
+        assert rule
+        if isinstance(ANSWERS[key], list):
+            assert default == f"`{ANSWERS[key][0]}`"
+            assert all(f"`{value}`" in rule for value in ANSWERS[key])
+        elif "{" not in ANSWERS[key]:
+            assert f"`{ANSWERS[key]}`" in default, key
 
 
 def build(root: Path, site: Path) -> subprocess.CompletedProcess[str]:
@@ -132,30 +163,10 @@ def test_the_site(tmp_path: Path) -> None:
 PATH = re.compile(r"(?:[\w.<>*-]+/)+[\w.<>*-]*|[\w-]+\.(?:toml|md|yml)")
 
 
-def one_at_a_time() -> list[dict[str, str]]:
-    """Each task, and each other value of the questions with choices, beside default answers."""
-    several = {key: ANSWERS[key] for key in ("ci_system", "iac_tool", "deployment")}
-    first = {key: values[0] for key, values in several.items()}
-    tasks = [{"scenario": task.scenario, "task": task.name, **first} for task in ALL]
-    return [*tasks, *({**tasks[0], key: value} for key, values in several.items() for value in values[1:])]
-
-
 @pytest.fixture(scope="module")
-def projects(shared: Path, baked: Callable[..., Path]) -> list[tuple[dict[str, str], Path]]:
-    """A project for each of them: only read it."""
-    made = []
-    for answers in one_at_a_time():
-        if all(answers[key] == ANSWERS[key][0] for key in ("ci_system", "iac_tool")):
-            root = baked(answers["task"], answers["deployment"])
-        else:
-            name = "-".join(answers.values())
-            with FileLock(shared / f"docs-{name}.lock"):
-                root = shared / "docs" / name / "taxi-fares"
-                if not root.exists():
-                    given = {"project_name": "Taxi Fares", **answers}
-                    cookiecutter(str(TEMPLATE), no_input=True, output_dir=str(root.parent), extra_context=given)
-        made.append((answers, root))
-    return made
+def projects(baked: Callable[..., Path]) -> list[tuple[dict[str, str], Path]]:
+    """A project for each task and each other answer: only read it."""
+    return [(answers, baked(**answers)) for answers in one_at_a_time()]
 
 
 def applies(condition: str, answers: dict[str, str]) -> bool:
@@ -186,6 +197,14 @@ def test_every_element_is_where_the_page_says(projects: list[tuple[dict[str, str
     assert len(set(PATH.findall(read("pattern.md")))) > 60
     for planted in ("`src/<package>/nothing.py` | all", "`src/<package>/text.py` | all", "`data/` | cv"):
         assert wrong_paths(f"| E | P | In |\n|---|---|---|\n| x | {planted} |\n", projects), planted
+
+
+def test_every_answer_changes_an_element() -> None:
+    """It stands in a last column; a scenario also by its tasks."""
+    named = {word for cells in rows(read("pattern.md")) for word in cells[-1].split(", ")}
+    named |= {BY_NAME[word].scenario for word in named if word in BY_NAME}
+    for key in ("scenario", "ci_system", "iac_tool", "deployment"):
+        assert set(ANSWERS[key]) <= named, key
 
 
 def test_keys_of_config_named_on_the_page_exist(projects: list[tuple[dict[str, str], Path]]) -> None:
@@ -231,7 +250,46 @@ def test_personas_have_the_access_that_the_page_says() -> None:
     assert access_on_the_page() == yaml.safe_load(text)["assignments"]
 
 
+# What is proved
+
+
+def missing_rows(text: str) -> list[str]:
+    """CI systems of which the page does not say what accepts their files, or how they are executed."""
+    files, executed = (text.split(f"\n## {heading}\n")[1].split("\n## ")[0] for heading in ("Files", "Executed"))
+    where = {cells[-1]: re.findall(r"`([^`]+)`", cells[1]) for cells in rows(read("pattern.md")) if cells[0] == "CI/CD"}
+    missing = []
+    for value, label in ANSWERS["__prompts__"]["ci_system"].items():
+        if value != "__prompt__":
+            accepted = [cells for cells in rows(files) if set(where[value]) & set(re.findall(r"`([^`]+)`", cells[0]))]
+            ran = [cells for cells in rows(executed) if cells[0].endswith(f" of {label}")]
+            missing += [value] * (not accepted or not ran)
+    return missing
+
+
+def test_every_ci_system_has_its_rows() -> None:
+    text = read("verification.md")
+    assert missing_rows(text) == []
+    for line in [line for line in text.splitlines() if re.match(r"\| (`azure-pipelines/`|every .* of )", line)]:
+        assert missing_rows(text.replace(f"{line}\n", "")) != [], line
+
+
+def test_stand_ins_are_those_that_the_pages_name() -> None:
+    """Of each program that the bootstrap calls, and of the one service that it asks without a program."""
+    for name in ("verification.md", "bootstrap.md"):
+        (said,) = re.findall(r"stand-ins of ([^|.]*?) that (?:keep state|refuse what the published)", read(name))
+        assert said == "`az`, `gh`, `glab` and Azure DevOps' REST API", name
+
+
 # Adding a layer as the page says
+
+
+def test_pages_name_the_plug_ins() -> None:
+    """Those that a CI system and a tool bring; the examples of extending.md are tried below."""
+    wanted = {"ci/github-actions": "bootstrap.md", "iac/bicep": "infrastructure.md"}
+    for layer, page in wanted.items():
+        for file in (TEMPLATE / layer / SLUG_FOLDER / "src" / "mlops_runtime").glob("*.py"):
+            assert f"{file.name}`" in read(page), f"{page} does not name {file.name}"
+            assert f"src/mlops_runtime/{file.name}`" in read("extending.md"), file.name
 
 
 def offered(text: str) -> list[tuple[str, str, str]]:
@@ -285,7 +343,31 @@ def test_a_layer_is_added_as_the_page_says(
         assert not re.search(r"cookiecutter|\{% raw", file.read_text(encoding="utf-8")), name
     assert not (root / ".unfinished").exists()
     if kind == "ci_system":
-        assert "## Toy CI" in (root / "README.md").read_text(encoding="utf-8")
+        assert "1. Push this repository to Toy CI.\n" in (root / "README.md").read_text(encoding="utf-8")
+    if kind == "scenario":
+        return
+    event = dict.fromkeys(("key", "environment", "title", "body", "version", "commit"), "toy") | {"kind": "failed"}
+    (tmp_path / "events.json").write_text(json.dumps([event]), encoding="utf-8")
+    used = {"iac_tool": ("infrastructure", "check"), "ci_system": ("tell", str(tmp_path / "events.json"))}[kind]
+    done = mlops(root, *used)
+    assert done.returncode == 0, done.stderr
+    assert kind == "iac_tool" or (root / "issues" / "toy").is_file()
+    plug_in = root / "src" / "mlops_runtime" / {"iac_tool": "tool.py", "ci_system": "host.py"}[kind]
+    plug_in.unlink()
+    done = mlops(root, *used)
+    assert (done.returncode, f"there is no src/mlops_runtime/{plug_in.name}" in done.stderr) == (2, True), done.stderr
+
+
+def mlops(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """A project's command with the template's own packages."""
+    return subprocess.run(
+        [sys.executable, "-m", "mlops_runtime.cli", *words],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
 
 
 def test_projects_without_the_added_layers_are_as_before(
@@ -370,7 +452,9 @@ def test_own_data_and_model(tmp_path: Path, bake: Bake, installed: Environment) 
     assert "2/4] train" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["migration.md", "operations.md", "own-data.md", "personas.md"])
+@pytest.mark.parametrize(
+    "name", ["arm.md", "bicep.md", "migration.md", "operations.md", "own-data.md", "personas.md", "terraform.md"]
+)
 def test_paths_named_on_other_pages_exist(projects: list[tuple[dict[str, str], Path]], name: str) -> None:
     text = read(name)
     if name == "migration.md":  # the first column is of another template
@@ -395,10 +479,9 @@ def test_the_example_of_an_existing_estate_is_understood(projects: list[tuple[di
 
 FORMS = (
     r"uv run (ruff (check|format --check)|mypy|pytest( .*)?|pre-commit install|mkdocs (serve|build --strict))",
-    r"(UV_FIND_LINKS=\S+ )?uv sync( --extra [\w-]+| --no-default-groups)?",
-    r"(uv run (--no-project )?python|PYTHON|python) (benchmarks|scripts)/\w+\.py .*",
+    r"export UV_FIND_LINKS=\S+|uv sync( --extra [\w-]+| --no-default-groups| --upgrade)?",
+    r"(uv run (--no-project )?python|PYTHON|python) (benchmarks|scripts)/\w+\.py( .*)?",
     r"pip install uv|cd \.\./ml-project|uvx cruft update",
-    r"(az|curl|git|kubectl|npm|terraform) .*",
 )
 PARSE = """
 import contextlib, io, json, sys
@@ -412,19 +495,6 @@ for words in json.load(sys.stdin):
 """
 # What an inline mention may leave open; a block must be whole.
 OPEN = ("the following arguments are required", "expected one argument", "one of the arguments")
-
-
-def shell_lines(text: str) -> list[str]:
-    """The commands of all shell blocks."""
-    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
-    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    return [part.strip() for line in lines for part in re.sub(r"(^|\s)#.*", "", line).split(" && ") if part.strip()]
-
-
-def mentions(text: str) -> list[str]:
-    """What is written as `mlops …` within sentences."""
-    words = re.findall(r"`(?:uv run )?(mlops [^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
-    return [re.sub(r"\s*(…|\.\.\.).*", "", word) for word in words]
 
 
 def refused(project: Path, commands: list[str]) -> list[str]:
@@ -441,25 +511,45 @@ def refused(project: Path, commands: list[str]) -> list[str]:
     return ["".join(json.loads(line)) for line in done.stdout.splitlines()]
 
 
-def wrong_commands(text: str, parsers: list[Path]) -> list[str]:
+def extras_of(roots: Iterable[Path]) -> set[str]:
+    """The extras that these projects have together."""
+    contents = (tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8")) for root in roots)
+    return {name for content in contents for name in content["project"].get("optional-dependencies", {})}
+
+
+def wrong_commands(text: str, parsers: list[Path], extras: set[str]) -> list[str]:
+    """What no program, no parser and no pyproject.toml of these projects knows."""
     wrong, ours = [], []
-    for line in shell_lines(text):
-        own = re.fullmatch(r"(?:UV_FIND_LINKS=\S+ )?uv run (?:--extra [\w-]+ )?(mlops .*)", line)
-        made = re.fullmatch(r"uvx cookiecutter \S+(.*)", line)
+    lines = [(line, True) for line in shell_lines(text)] + [(line, False) for line in mentions(text)]
+    for line, whole in lines:
+        own = re.fullmatch(rf"(?:uv run (?:--extra [\w-]+ )?){'' if whole else '?'}(mlops .*)", line)
+        made = re.fullmatch(r"uvx cookiecutter (\S+.*)", line)
         if own:
-            ours.append((own[1], False))
+            ours.append((own[1], whole))
         elif made:
-            given = [word.partition("=") for word in shlex.split(made[1]) if "=" in word]
-            wrong += [line for key, _, value in given if key not in ANSWERS or not allowed(key, value)]
+            wrong += [line] * wrong_generation(shlex.split(made[1]))
+        elif line.split()[0] in PROGRAMS:
+            wrong += [f"{line}: {why}" for why in [fault(line, whole=whole)] if why]
         elif not any(re.fullmatch(form, line) for form in FORMS):
             wrong.append(line)
-    ours += [(command, True) for command in mentions(text)]
+        scripts = re.findall(r"(?:benchmarks|scripts)/\w+\.py", line)
+        wrong += [f"{line}: no {name}" for name in re.findall(r"--extra ([\w-]+)", line) if name not in extras]
+        wrong += [f"{line}: no {name}" for name in scripts if not (TEMPLATE / name).is_file()]
     said = [refused(project, [command for command, _ in ours]) for project in parsers]
-    for (command, inline), *messages in zip(ours, *said, strict=True):
-        faults = [one for one in messages if one and not (inline and any(words in one for words in OPEN))]
+    for (command, whole), *messages in zip(ours, *said, strict=True):
+        faults = [one for one in messages if one and (whole or not any(words in one for words in OPEN))]
         if len(faults) == len(parsers):  # no project has such a command
             wrong.append(f"{command}: {faults[0]}")
     return wrong
+
+
+def wrong_generation(words: list[str]) -> bool:
+    """Whether Cookiecutter has no such option, or the template no such question or answer."""
+    options = {one for parameter in cookiecutter_command.params for one in parameter.opts}
+    given = [word.partition("=") for word in words if "=" in word]
+    return any(word.startswith("-") and word not in options for word in words) or any(
+        key not in ANSWERS or not allowed(key, value) for key, _, value in given
+    )
 
 
 def allowed(key: str, value: str) -> bool:
@@ -473,17 +563,87 @@ def parsers(projects: list[tuple[dict[str, str], Path]]) -> list[Path]:
     return [labels, *(root for answers, root in projects if answers["ci_system"] != ANSWERS["ci_system"][0])]
 
 
-def test_commands(parsers: list[Path]) -> None:
-    assert wrong_commands("\n".join(path.read_text(encoding="utf-8") for path in READ), parsers) == []
+def test_commands(parsers: list[Path], projects: list[tuple[dict[str, str], Path]]) -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in READ)
+    assert wrong_commands(text, parsers, extras_of(root for _, root in projects)) == []
+    assert [line for path in READ for line in unsafe_blocks(path.read_text(encoding="utf-8"))] == []
+
+
+PLANTED = """
+```sh
+uv run mlops run --sett x
+uvx cookiecutter . colour=red
+uvx cookiecutter . --inputs no
+mlopz run
+uv run mlops score
+az group creat --name x
+az group delete --nam x
+git commit --massage x
+terraform -chdir=infrastructure plan
+uv run --extra none mlops run
+python benchmarks/none.py x
+```
+`mlops monitor --envv prod`, `mlops nothing`, `mlops deploy --env …`, `az login`, `az group`, `az grup`, `git comit x`
+"""
 
 
 def test_planted_wrong_commands_are_found(parsers: list[Path]) -> None:
-    block = "```sh\nuv run mlops run --sett x\nuvx cookiecutter . colour=red\nmlopz run\nuv run mlops score\n```\n"
-    wrong = wrong_commands(f"{block}`mlops monitor --envv prod`, `mlops nothing`, `mlops deploy --env …`", parsers)
-    assert [line.split(":")[0] for line in wrong] == [
-        *("uvx cookiecutter . colour=red", "mlopz run", "mlops run --sett x", "mlops score"),
-        *("mlops monitor --envv prod", "mlops nothing"),
+    assert [line.split(":")[0] for line in wrong_commands(PLANTED, parsers, set())] == [
+        *("uvx cookiecutter . colour=red", "uvx cookiecutter . --inputs no", "mlopz run", "az group creat --name x"),
+        *("az group delete --nam x", "git commit --massage x", "terraform -chdir=infrastructure plan"),
+        *("uv run --extra none mlops run", "python benchmarks/none.py x", "az grup", "git comit x"),
+        *("mlops run --sett x", "mlops score", "mlops monitor --envv prod", "mlops nothing"),
     ]
+    together = "```sh\nuv run mlops serve\nuv run mlops monitor\n```\n"
+    assert unsafe_blocks(f"{together}```sh\nuv run mlops serve\n```\n") == ["uv run mlops serve"]
+
+
+def markdown(root: Path) -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(root.rglob("*.md")))
+
+
+def test_commands_of_generated_pages(projects: list[tuple[dict[str, str], Path]]) -> None:
+    """Each project's own parser has those of its own pages."""
+    for answers, root in projects:
+        text = markdown(root)
+        assert len(mentions(text)) > 20
+        assert wrong_commands(text, [root], extras_of([root])) == [], answers
+        assert unsafe_blocks(text) == [], answers
+
+
+def test_links_of_generated_pages(projects: list[tuple[dict[str, str], Path]]) -> None:
+    for _, root in projects:
+        assert [(path, broken_links(path)) for path in root.rglob("*.md") if broken_links(path)] == []
+
+
+def test_every_known_command_is_used(projects: list[tuple[dict[str, str], Path]]) -> None:
+    texts = [*(path.read_text(encoding="utf-8") for path in READ), *(markdown(root) for _, root in projects)]
+    used = {line.replace(" -chdir=infrastructure", "") for text in texts for line in shell_lines(text) + mentions(text)}
+    assert [name for name in KNOWN if not any(f"{line} ".startswith(f"{name} ") for line in used)] == []
+
+
+def test_a_project_becomes_a_repository_as_its_readme_says(
+    projects: list[tuple[dict[str, str], Path]], tmp_path: Path
+) -> None:
+    root = shutil.copytree(projects[0][1], tmp_path / "project")
+    begin = re.search(r"```sh\n(git init .*?)\n```", (root / "README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
+    subprocess.run(["bash", "-ec", begin], cwd=root, capture_output=True, check=True)
+    said = subprocess.run(["git", "status", "--porcelain", "--branch"], cwd=root, capture_output=True, check=True)
+    assert said.stdout.decode().splitlines() == ["## main"]
+    assert begin in read("index.md")
+
+
+def test_who_may_deploy_is_the_same_on_the_page_and_in_the_readme() -> None:
+    folder = TEMPLATE / SLUG_FOLDER / "infrastructure"
+    known = yaml.safe_load((folder / "roles.yml").read_text(encoding="utf-8"))
+    given = yaml.safe_load((folder / "pipelines.yml").read_text(encoding="utf-8"))["roles"]
+    for layer in ("batch", "live/online", "live/kubernetes"):
+        fragment = (TEMPLATE / "deployments" / layer / "fragments" / "deployment.md").read_text(encoding="utf-8")
+        said = []
+        for text in (fragment, read(f"{layer.split('/')[-1]}.md")):
+            sentence = " ".join(text.split("Who deploys needs ")[1].split()).split(".")[0]
+            said.append({name for name in {*known, *(one["role"] for one in given)} if name in sentence})
+        assert said[0] == said[1] != set(), layer
 
 
 def test_the_start_page_has_the_commands_of_the_readme(projects: list[tuple[dict[str, str], Path]]) -> None:

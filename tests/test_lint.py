@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import TEMPLATE, Environment, some_quick
+from .tasks import ANSWERS, one_at_a_time
 from .test_structure import task_ids
 
 Baked = Callable[..., Path]
@@ -58,6 +59,22 @@ def repository(baked: Baked, tmp_path: Path, request: pytest.FixtureRequest) -> 
 def test_generated_files(repository: Path) -> None:
     for name, command in CHECKS.items():
         done = run(*command, cwd=repository)
+        assert done.returncode == 0, f"{name}:\n{done.stdout}{done.stderr}"
+
+
+OTHERS = [
+    (answers["ci_system"], answers["iac_tool"])
+    for answers in one_at_a_time()
+    if any(answers[key] != ANSWERS[key][0] for key in ("ci_system", "iac_tool"))
+]
+
+
+@pytest.mark.parametrize(("ci_system", "iac_tool"), OTHERS)
+def test_files_of_other_systems_and_tools(baked: Baked, ci_system: str, iac_tool: str) -> None:
+    """With what is there whatever the answers; the rest is in tests/ci and tests/infrastructure."""
+    root = baked("classification", ci_system=ci_system, iac_tool=iac_tool)
+    for name in ("ruff check", "ruff format", "yamllint"):
+        done = run(*CHECKS[name], cwd=root)
         assert done.returncode == 0, f"{name}:\n{done.stdout}{done.stderr}"
 
 

@@ -10,13 +10,15 @@ import pytest
 import yaml
 
 from .conftest import SLUG_FOLDER, TEMPLATE
-from .tasks import ALL, BY_NAME, SCENARIOS, WORDS
+from .tasks import ALL, BY_NAME, SCENARIOS, WORDS, one_at_a_time
 
 Baked = Callable[..., Path]
 BINARY = {".parquet", ".png"}
 LONGEST_PATH = 140
 RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 task_ids = list(BY_NAME)
+EACH = one_at_a_time()
+each_ids = ["-".join(answers.values()) for answers in EACH]
 
 
 def files(root: Path) -> list[Path]:
@@ -80,9 +82,9 @@ def test_files(baked: Baked, task: str) -> None:
     assert top == {".amlignore", "taxi_fares", "mlops_runtime"}
 
 
-@pytest.mark.parametrize("task", task_ids)
-def test_text_files(baked: Baked, task: str) -> None:
-    root = baked(task)
+@pytest.mark.parametrize("answers", EACH, ids=each_ids)
+def test_text_files(baked: Baked, answers: dict[str, str]) -> None:
+    root = baked(**answers)
     for path in files(root):
         if path.suffix in BINARY or path.name == ".cruft.json":
             continue
@@ -103,9 +105,9 @@ def test_text_files(baked: Baked, task: str) -> None:
             assert not re.search(r"(?<!\$)\{\{", text), f"{name} has leftover template marks"
 
 
-@pytest.mark.parametrize("task", task_ids)
-def test_no_empty_folders_and_plain_modes(baked: Baked, task: str) -> None:
-    root = baked(task)
+@pytest.mark.parametrize("answers", EACH, ids=each_ids)
+def test_no_empty_folders_and_plain_modes(baked: Baked, answers: dict[str, str]) -> None:
+    root = baked(**answers)
     for path in root.rglob("*"):
         if path.is_dir():
             assert any(path.iterdir()), f"{path} is empty"
@@ -126,8 +128,34 @@ def test_no_trace_of_other_tasks(baked: Baked, task: str) -> None:
             assert word not in text, f"{path.relative_to(root)} mentions {word!r}"
 
 
+# Words of a tool or host that only its own projects have; pipelines and machinery are the same for all tools.
+OTHERS = {
+    "iac_tool": {"bicep": r"\.?bicep", "terraform": r"terraform|\.tf\b", "arm": r"azuredeploy|\barm\b"},
+    "ci_system": {
+        "github-actions": r"github(?!\.com|\.io)",
+        "azure-pipelines": r"azure[- ]pipelines|azure repos",
+        "gitlab-ci": r"gitlab",
+    },
+}
+
+
+@pytest.mark.parametrize("answers", EACH, ids=each_ids)
+def test_no_trace_of_other_tools(baked: Baked, answers: dict[str, str]) -> None:
+    root = baked(**answers)
+    alike = {".azuredevops", ".github", ".gitlab", ".gitlab-ci.yml", "azure-pipelines", "renovate.json", "src"}
+    for key, words in OTHERS.items():
+        strange = re.compile("|".join(word for value, word in words.items() if value != answers[key]), re.IGNORECASE)
+        for path in files(root):
+            name = path.relative_to(root)
+            if path.suffix in BINARY or name.parts[0] in {*alike, ".cruft.json", ".template.json"}:
+                continue
+            found = strange.search(path.read_text(encoding="utf-8"))
+            assert not found, f"{name} mentions {found[0]}"
+
+
 def test_paths_are_legal_everywhere(baked: Baked) -> None:
-    baked_names = [path.relative_to(baked(task)).as_posix() for task in BY_NAME for path in files(baked(task))]
+    roots = [baked(**answers) for answers in EACH]
+    baked_names = [path.relative_to(root).as_posix() for root in roots for path in files(root)]
     for names in (tracked(), sorted(set(baked_names))):
         assert names
         seen: dict[str, str] = {}

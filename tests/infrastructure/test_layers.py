@@ -2,13 +2,13 @@
 
 import json
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 import yaml
 from cookiecutter.main import cookiecutter
 
+from ..command_lines import fault, mentions, shell_lines
 from ..conftest import SLUG_FOLDER, TEMPLATE
 from . import expected
 
@@ -78,25 +78,11 @@ def test_new_versions_of_providers_are_looked_for(project: tuple[str, Path]) -> 
     assert folders == {"uv": "", "pre-commit": ""}
 
 
-REFERENCE = json.loads((TEMPLATE / "tests" / "bootstrap" / "reference.json").read_text(encoding="utf-8"))["az"]
-PUBLISHED = {**REFERENCE["commands"], **REFERENCE["shown"]}
-
-
 def wrong_commands(text: str) -> list[str]:
     """The calls of the Azure CLI in a README that it does not know, or that lack something."""
-    blocks = "".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)).replace("\\\n", " ")
-    found = []
-    for line in [*blocks.splitlines(), *re.findall(r"`(az [^`]+)`", text)]:
-        words = shlex.split(line, comments=True)
-        if words[:1] != ["az"]:
-            continue
-        flags = [word for word in words if word.startswith("--")]
-        command = " ".join(words[1 : words.index(flags[0]) if flags else None])
-        known = PUBLISHED.get(command, {"flags": [], "required": []})
-        unknown = set(flags) - {spelling for flag in known["flags"] for spelling in flag}
-        if command not in PUBLISHED or unknown or set(known["required"]) - set(flags):
-            found.append(line)
-    return found
+    whole = [line for line in shell_lines(text) if line.startswith("az ")]
+    inline = [line for line in mentions(text) if line.startswith("az ")]
+    return [line for line in [*whole, *inline] if fault(line, whole=True)]
 
 
 def test_commands_in_readmes_exist(project: tuple[str, Path]) -> None:

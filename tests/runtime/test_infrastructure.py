@@ -102,6 +102,11 @@ def test_warnings(root: Path) -> None:
     change(root / "config/shared.yml", "workspaces: separate", "workspaces: one")
     settings = [config.load(name, root) for name in ENVIRONMENTS]
     assert "who may develop may also change production" in "\n".join(infrastructure.warnings(settings))
+    assert "go to team@example.com, which nobody reads" in "\n".join(infrastructure.warnings(settings))
+    for name in ("shared", *ENVIRONMENTS):
+        change(root / "config" / f"{name}.yml", "team@example.com", "team@acme.org")
+    settings = [config.load(name, root) for name in ENVIRONMENTS]
+    assert "nobody reads" not in "\n".join(infrastructure.warnings(settings))
 
 
 WRONG = {

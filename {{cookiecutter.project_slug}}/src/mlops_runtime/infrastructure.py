@@ -316,3 +316,10 @@ def warnings(settings: list[Config]) -> Iterator[str]:
     nobody = [name for name, value in shared.groups if not value and name != "cicd_processes"]
     if nobody:
         yield f"infrastructure.groups: no id for {', '.join(nobody)}: these get no rights."
+    addresses = [one for _, listed in shared.contacts for one in listed] + [one.contacts.owner for one in settings]
+    unread = sorted({one for one in addresses if one.endswith("@example.com")})
+    if unread:
+        yield (
+            f"Alerts and budgets go to {', '.join(unread)}, which nobody reads: write your addresses into "
+            "infrastructure.contacts in config/shared.yml, and into contacts of the environments."
+        )

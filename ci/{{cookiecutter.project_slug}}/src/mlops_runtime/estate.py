@@ -7,6 +7,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,10 @@ class Plan:
 
 def tool() -> Any:
     """The plug-in of the tool: `check(root)`, `plan(place, scratch)`, `apply(place, scratch)`."""
-    return importlib.import_module("mlops_runtime.tool")
+    name = "mlops_runtime.tool"
+    if find_spec(name) is None:
+        raise Problem("This repository has no tool that makes the estate: there is no src/mlops_runtime/tool.py.")
+    return importlib.import_module(name)
 
 
 def place(environment: str) -> Place:
@@ -144,17 +148,14 @@ def _broken_policies(where: Place, planned: Plan, scratch: Path) -> Iterator[str
     file.write_text(json.dumps(planned.resources), encoding="utf-8")
     words = ("-f", str(file), "--framework", planned.framework, "--output", "json", "--quiet", "--compact")
     answer = json.loads(programs.tool(programs.CHECKOV, *words, root=where.root, codes=(0, 1)))
-    excepted = _exceptions(where.root, planned.framework)
+    excepted = _exceptions(where.root)
     for one in answer.get("results", {}).get("failed_checks", []):
         if one["check_id"] not in excepted:
             yield f"{one['check_id']}: {one['check_name']}: {one['resource']}"
 
 
-def _exceptions(root: Path, framework: str) -> set[str]:
-    """The rules that this estate need not keep."""
-    lists = config.read_yaml(root / infrastructure.FOLDER / "checkov.yml")
+def _exceptions(root: Path) -> set[str]:
+    """The rules that this estate need not keep; a tool may bring a file of its own, checkov-<tool>.yml."""
     private = config.load("prod", root).estate.private_endpoints.subnet
-    names = ["always", *([] if private else ["public"])]
-    if framework.startswith("terraform"):
-        names += ["terraform", *([] if private else ["terraform_public"])]
-    return {rule for name in names for rule in lists[name]}
+    lists = [config.read_yaml(file) for file in sorted((root / infrastructure.FOLDER).glob("checkov*.yml"))]
+    return {rule for one in lists for name in ("always", *(() if private else ("public",))) for rule in one[name]}
