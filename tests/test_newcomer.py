@@ -30,7 +30,7 @@ def test_a_newcomer(history: Path, installed: Environment, tmp_path: Path, scena
     def typed(line: str, *more: str, code: int = 0) -> str:
         """What a documented command prints, with words in place of those in capitals."""
         assert re.search(rf"(?m)(^|`){re.escape(line)}( +#.*)?(`|$)", written), f"{line} is written nowhere"
-        words = [word for word in shlex.split(line) if not word.isupper()]
+        words = [word for word in shlex.split(line) if not re.fullmatch("[A-Z]+", word)]
         if words[:3] == ["uv", "run", "mlops"]:
             done = installed.mlops(*words[3:], *more, cwd=root, check=False)
         else:
@@ -41,7 +41,7 @@ def test_a_newcomer(history: Path, installed: Environment, tmp_path: Path, scena
     typed("git init -b main")
     typed("git add -A")
     typed("git commit -m Start")
-    assert "registered" in typed("uv run mlops run")
+    assert "Registered taxi-fares version 1" in typed("uv run mlops run")
     assert "uv run mlops serve" in written
     with serving(installed, root, port) as url:
         for _ in range(5):

@@ -128,7 +128,7 @@ def test_no_trace_of_other_tasks(baked: Baked, task: str) -> None:
             assert word not in text, f"{path.relative_to(root)} mentions {word!r}"
 
 
-# Words of a tool or host that only its own projects have; pipelines and machinery are the same for all tools.
+# Words of a tool or host that only its own projects have; pipelines, their scripts and the machinery are alike.
 OTHERS = {
     "iac_tool": {"bicep": r"\.?bicep", "terraform": r"terraform|\.tf\b", "arm": r"azuredeploy|\barm\b"},
     "ci_system": {
@@ -147,7 +147,7 @@ def test_no_trace_of_other_tools(baked: Baked, answers: dict[str, str]) -> None:
         strange = re.compile("|".join(word for value, word in words.items() if value != answers[key]), re.IGNORECASE)
         for path in files(root):
             name = path.relative_to(root)
-            if path.suffix in BINARY or name.parts[0] in {*alike, ".cruft.json", ".template.json"}:
+            if path.suffix in {*BINARY, ".ps1"} or name.parts[0] in {*alike, ".cruft.json", ".template.json"}:
                 continue
             found = strange.search(path.read_text(encoding="utf-8"))
             assert not found, f"{name} mentions {found[0]}"
