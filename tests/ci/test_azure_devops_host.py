@@ -199,12 +199,6 @@ def test_another_run_is_seen(say: Say, service: Service) -> None:
     assert service.asked[-1][1]["definitions"] == "3"
 
 
-def test_a_run_is_kept(say: Say, service: Service) -> None:
-    assert say("keep", "--days", "365") == (0, "")
-    lease = {"definitionId": 3, "runId": 7, "ownerId": "mlops:7", "daysValid": 365, "protectPipeline": False}
-    assert service.asked == [("POST build/retention/leases", {}, [lease])]
-
-
 def event(kind: str, environment: str, version: str) -> dict[str, str]:
     texts = {"key": f"{kind}-{version}", "kind": kind, "environment": environment, "version": version}
     return {**texts, "title": "t", "body": "b", "commit": version * 40}
@@ -284,6 +278,12 @@ def test_a_change_is_proposed_once(say: Say, service: Service, tmp_path: Path) -
     there = {"pullRequestId": 4, "sourceRefName": "refs/heads/template-update/7"}
     service.answers[f"GET {requests}"] = {"value": [there]}
     assert say("unproposed", "template-update")[0] == 1
+
+
+def test_a_run_is_kept(say: Say, service: Service) -> None:
+    assert say("keep", "--days", "365") == (0, "")
+    lease = {"definitionId": 3, "runId": 7, "ownerId": "mlops:7", "daysValid": 365, "protectPipeline": False}
+    assert service.asked == [("POST build/retention/leases", {}, [lease])]
 
 
 def test_a_busy_service_is_asked_again_but_nothing_is_made_twice(say: Say, service: Service) -> None:
