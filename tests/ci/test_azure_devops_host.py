@@ -288,6 +288,12 @@ def test_a_change_is_proposed_once(say: Say, service: Service, tmp_path: Path) -
     assert say("unproposed", "template-update")[0] == 1
 
 
+def test_a_run_is_kept(say: Say, service: Service) -> None:
+    assert say("keep", "--days", "365") == (0, "")
+    lease = {"definitionId": 3, "runId": 7, "ownerId": "mlops:7", "daysValid": 365, "protectPipeline": False}
+    assert service.asked == [("POST build/retention/leases", {}, [lease])]
+
+
 def test_a_busy_service_is_asked_again_but_nothing_is_made_twice(say: Say, service: Service) -> None:
     service.broken = [503, 429]
     assert say("alone")[0] == 0

@@ -686,6 +686,16 @@ def test_a_long_trial_is_looked_at_again_without_an_agent_waiting(run: Ran, repo
     assert ran.asked.count("azure-staging") == 1  # one approval for all of it
 
 
+@pytest.mark.parametrize("indirect", [False, True], ids=["direct", "indirect"])
+def test_a_trial_without_a_verdict_is_not_over_where_nothing_was_promoted(
+    run: Ran, repository: Path, indirect: bool
+) -> None:
+    """Also where a stage's condition looks at all jobs before it, of which the promotion was skipped."""
+    answers = {**candidate(repository, promoted=True), "uv run mlops stage": [{"code": 3}, {"code": 1}]}
+    ran = run("release", answers, indirect=indirect)
+    assert (ran.jobs["staging"]["trial_2"], ran.stages["prod"]) == ("Failed", "Skipped"), ran.said
+
+
 def test_a_trial_that_never_ends(run: Ran, repository: Path) -> None:
     ran = run("release", {**candidate(repository), "uv run mlops stage": [{"code": 3}] * 8})
     assert ran.jobs["staging"]["trial_8"] == "Failed"
