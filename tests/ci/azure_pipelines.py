@@ -349,7 +349,8 @@ class Run:
             if other not in depends:
                 raise Wrong(f"job {name} asks for {other}, on which it does not depend")
             flat = {f"{other}.{key}": value for key, value in self.outputs[of_stage].get(other, {}).items()}
-            return {"outputs": lambda key: self._output(of_stage, f"{other}.{key}", flat)}
+            result = self.jobs[of_stage][other]
+            return {"result": result, "outputs": lambda key: self._output(of_stage, f"{other}.{key}", flat)}
 
         results = [self.jobs[of_stage][one] for one in self._reached(depends, known)]
         if not self._holds(job.get("condition"), variables, {"dependencies": dependency}, results):
