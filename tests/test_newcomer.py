@@ -49,6 +49,6 @@ def test_a_newcomer(history: Path, installed: Environment, tmp_path: Path, scena
     assert "report" in typed(f"uv run mlops monitor --data data/{BY_NAME[task].new}", code=1)
     assert f"→ {TODAY} (" in typed("uv run mlops update --plan", code=1)
     typed("uv run mlops update")
-    typed("git commit -m UPDATE", "-m", "Adopt the newer template")
+    typed("git commit -m UPDATE", "Adopt the newer template")
     typed("uv run mlops check")
     assert "Up to date" in typed("uv run mlops update --plan")
