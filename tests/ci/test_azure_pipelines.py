@@ -399,6 +399,7 @@ def test_ci_of_a_change(run: Ran) -> None:
     assert ran.kept == ["run-1"]
 
 
+@pytest.mark.full
 def test_ci_of_a_change_of_infrastructure(run: Ran, repository: Path) -> None:
     (repository / "config/dev.yml").write_text("a: 2\n", encoding="utf-8")
     commit(repository, "Three")
@@ -422,6 +423,7 @@ def test_ci_of_a_change_of_infrastructure(run: Ran, repository: Path) -> None:
     assert "psrule-1" in ran.kept
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("read", [True, False])
 def test_psrule_that_fails_ends_the_job(run: Ran, repository: Path, read: bool) -> None:
     (repository / "policies").mkdir()
@@ -437,6 +439,7 @@ def test_psrule_that_fails_ends_the_job(run: Ran, repository: Path, read: bool) 
     assert ran.jobs["infrastructure"]["plan"] == ("Skipped" if read else "Succeeded")
 
 
+@pytest.mark.full
 def test_ci_of_a_fork_gets_no_identity(run: Ran, repository: Path) -> None:
     (repository / "config/dev.yml").write_text("a: 2\n", encoding="utf-8")
     commit(repository, "Three")
@@ -445,18 +448,21 @@ def test_ci_of_a_fork_gets_no_identity(run: Ran, repository: Path) -> None:
     assert not any(call.connection for call in ran.calls)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("word", ["mypy", "pytest", "mlops check", "mlops run", "mlops scan"])
 def test_ci_fails_with_any_of_its_checks(run: Ran, word: str) -> None:
     ran = run("ci", {f"uv run {word}": [{"code": 1}]})
     assert ran.stages == {"ci": "Failed", "infrastructure": "Skipped"}
 
 
+@pytest.mark.full
 def test_texts_are_looked_at_for_secrets_too(project: Path) -> None:
     """What `main` gets is looked at whatever it changes; of a change the branch policy says which paths count."""
     content = yaml.safe_load((project / "azure-pipelines/ci.yml").read_text(encoding="utf-8"))
     assert "paths" not in content["trigger"]
 
 
+@pytest.mark.full
 def test_a_plan_that_fails_fails_ci(run: Ran, repository: Path) -> None:
     (repository / "config/dev.yml").write_text("a: 2\n", encoding="utf-8")
     commit(repository, "Three")
@@ -466,12 +472,14 @@ def test_a_plan_that_fails_fails_ci(run: Ran, repository: Path) -> None:
     assert not any("prod" in one for one in mlops(ran))
 
 
+@pytest.mark.full
 def test_training_waits_for_nothing(run: Ran) -> None:
     ran = run("train", reason="IndividualCI")
     assert mlops(ran) == ["dev: submit --env dev"]
     assert ran.stages == {"train": "Succeeded", "told": "Skipped"}
 
 
+@pytest.mark.full
 def test_a_training_that_cannot_be_submitted_is_told(run: Ran) -> None:
     ran = run("train", {"uv run mlops submit": [{"code": 2}]})
     assert ran.stages == {"train": "Failed", "told": "Succeeded"}
@@ -503,6 +511,7 @@ def test_infrastructure_in_order(run: Ran) -> None:
     assert ran.kept == [f"plan-{name}-1" for name in ("shared", "dev", "staging", "prod")]
 
 
+@pytest.mark.full
 def test_where_nothing_changes_nobody_is_asked(run: Ran) -> None:
     ran = run("infrastructure", {"uv run mlops infrastructure plan --env prod": [{"code": 1}]})
     assert set(ran.asked) == {"azure-plan", "azure-prod"}
@@ -510,6 +519,7 @@ def test_where_nothing_changes_nobody_is_asked(run: Ran) -> None:
     assert next(one for one in mlops(ran) if "apply" in one).startswith("prod: infrastructure apply --env prod")
 
 
+@pytest.mark.full
 def test_infrastructure_that_nobody_approves_stops(run: Ran) -> None:
     ran = run("infrastructure", CHANGES, refused=("azure-staging",))
     assert (ran.stages["dev"], ran.stages["staging"], ran.stages["plan_prod"]) == ("Succeeded", "Failed", "Skipped")
@@ -517,6 +527,7 @@ def test_infrastructure_that_nobody_approves_stops(run: Ran) -> None:
     assert "azure-prod" not in ran.asked
 
 
+@pytest.mark.full
 def test_a_plan_that_fails_stops_infrastructure(run: Ran) -> None:
     ran = run("infrastructure", {**CHANGES, "uv run mlops infrastructure plan --env dev": [{"code": 2}]})
     assert (ran.stages["shared"], ran.stages["plan_dev"], ran.stages["plan_staging"]) == (
@@ -527,6 +538,7 @@ def test_a_plan_that_fails_stops_infrastructure(run: Ran) -> None:
     assert ran.stages["told"] == "Succeeded"
 
 
+@pytest.mark.full
 def test_once_a_week_differences_are_told_and_nothing_is_changed(run: Ran) -> None:
     answers = {f"uv run mlops infrastructure plan --env {name}": [{"code": 1}] for name in ("shared", "prod")}
     ran = run("infrastructure", answers, reason="Schedule")
@@ -536,6 +548,7 @@ def test_once_a_week_differences_are_told_and_nothing_is_changed(run: Ran) -> No
     assert not any("apply" in one or "host keep" in one for one in mlops(ran))
 
 
+@pytest.mark.full
 def test_infrastructure_with_one_workspace(run: Ran) -> None:
     ran = run("infrastructure", CHANGES, groups={"mlops": {"environments": "shared prod"}})
     planned = [one.split()[4] for one in mlops(ran) if "plan --env" in one]
@@ -586,6 +599,7 @@ ENDS = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("there", [ORDER, ("shared", "prod")], ids=["four", "one workspace"])
 @pytest.mark.parametrize("indirect", [False, True], ids=["direct", "indirect"])
 @pytest.mark.parametrize("end", ENDS)
@@ -603,6 +617,7 @@ def test_nothing_is_changed_after_an_environment_that_is_not_as_it_should_be(
         assert ran.stages["told"] == ("Skipped" if given.get("cancel") else "Succeeded"), name
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("there", [ORDER, ("shared", "prod")], ids=["four", "one workspace"])
 @pytest.mark.parametrize("indirect", [False, True], ids=["direct", "indirect"])
 def test_an_environment_in_which_nothing_changes_does_not_stop_the_others(
@@ -640,18 +655,21 @@ def test_a_release(run: Ran, repository: Path) -> None:
     assert ran.kept == ["trial_1-1", "scan-1"]
 
 
+@pytest.mark.full
 def test_no_candidate_no_release(run: Ran) -> None:
     ran = run("release")
     assert ran.stages == {"find": "Succeeded", "staging": "Skipped", "prod": "Skipped", "told": "Skipped"}
     assert not any("host keep" in one for one in mlops(ran))
 
 
+@pytest.mark.full
 def test_a_release_does_not_begin_beside_another(run: Ran, repository: Path) -> None:
     ran = run("release", {"uv run mlops host alone": [{"code": 1}], **candidate(repository)})
     assert mlops(ran) == ["-: host alone"]
     assert ran.stages["staging"] == "Skipped"
 
 
+@pytest.mark.full
 def test_a_release_that_cannot_look_fails(run: Ran) -> None:
     for word in ("host alone", "events --env dev", "next"):
         ran = run("release", {f"uv run mlops {word}": [{"code": 2}]})
@@ -662,12 +680,14 @@ def test_a_release_that_cannot_look_fails(run: Ran) -> None:
             shutil.rmtree(folder)
 
 
+@pytest.mark.full
 def test_a_version_by_hand(run: Ran, repository: Path) -> None:
     text = 'x"; touch /tmp/owned; echo "'
     ran = run("release", candidate(repository), parameters={"version": text})
     assert [call.words[-1] for call in ran.calls if "next" in call.words] == [text]
 
 
+@pytest.mark.full
 def test_what_was_trained_again_is_not_promoted_to_staging(run: Ran, repository: Path) -> None:
     ran = run("release", candidate(repository, promoted=True, retrained=True))
     assert ran.stages["prod"] == "Succeeded", ran.said
@@ -675,6 +695,7 @@ def test_what_was_trained_again_is_not_promoted_to_staging(run: Ran, repository:
     assert "staging: stage --env staging --retrained --patience 20" in mlops(ran)
 
 
+@pytest.mark.full
 def test_a_long_trial_is_looked_at_again_without_an_agent_waiting(run: Ran, repository: Path) -> None:
     answers = {**candidate(repository), "uv run mlops stage": [{"code": 3}, {"code": 3}, {"code": 0}]}
     ran = run("release", answers)
@@ -686,6 +707,7 @@ def test_a_long_trial_is_looked_at_again_without_an_agent_waiting(run: Ran, repo
     assert ran.asked.count("azure-staging") == 1  # one approval for all of it
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("indirect", [False, True], ids=["direct", "indirect"])
 def test_a_trial_without_a_verdict_is_not_over_where_nothing_was_promoted(
     run: Ran, repository: Path, indirect: bool
@@ -696,12 +718,14 @@ def test_a_trial_without_a_verdict_is_not_over_where_nothing_was_promoted(
     assert (ran.jobs["staging"]["trial_2"], ran.stages["prod"]) == ("Failed", "Skipped"), ran.said
 
 
+@pytest.mark.full
 def test_a_trial_that_never_ends(run: Ran, repository: Path) -> None:
     ran = run("release", {**candidate(repository), "uv run mlops stage": [{"code": 3}] * 8})
     assert ran.jobs["staging"]["trial_8"] == "Failed"
     assert (ran.stages["prod"], ran.stages["told"]) == ("Skipped", "Succeeded")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("word", "code", "stage", "never"),
     [
@@ -729,6 +753,7 @@ def test_a_release_that_is_refused_on_the_way(
     assert "there is no" not in ran.said
 
 
+@pytest.mark.full
 def test_the_record_of_the_scan_is_kept(run: Ran, repository: Path) -> None:
     """Not only the events, which are none where it is clean."""
     ran = run("release", candidate(repository))
@@ -736,6 +761,7 @@ def test_the_record_of_the_scan_is_kept(run: Ran, repository: Path) -> None:
     assert (ran.paths[-1] / "audit.json").is_file()
 
 
+@pytest.mark.full
 def test_where_nothing_was_scanned_no_record_hides_why(run: Ran, repository: Path) -> None:
     answers = {**candidate(repository), "uv run mlops scan --env prod": [{"code": 2, "files": {"scan.json": "[]"}}]}
     ran = run("release", answers)
@@ -743,6 +769,7 @@ def test_where_nothing_was_scanned_no_record_hides_why(run: Ran, repository: Pat
     assert "there is no" not in ran.said
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("connection", "never"), [("azure-staging", "promote"), ("azure-prod", "scan --env prod")])
 def test_a_refused_approval_ends_the_release(run: Ran, repository: Path, connection: str, never: str) -> None:
     ran = run("release", candidate(repository), refused=(connection,))
@@ -750,6 +777,7 @@ def test_a_refused_approval_ends_the_release(run: Ran, repository: Path, connect
     assert not any(never in one for one in mlops(ran))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("made_by", ["not merged", "no commit", "HEAD"])
 def test_code_that_is_not_on_main_gets_no_rights(run: Ran, repository: Path, made_by: str) -> None:
     if made_by == "not merged":
@@ -780,6 +808,7 @@ def test_what_has_happened_in_production_is_told(run: Ran) -> None:
     assert ran.kept == ["monitor-1"]
 
 
+@pytest.mark.full
 def test_what_release_asks_for_is_not_told_beside_it(run: Ran) -> None:
     """Nor does what dev and staging say of themselves begin a training."""
     answers = {f"uv run mlops events --env {name}": [{"code": 1, "out": outputs(kinds="retrain")}] for name in ("dev", "staging")}
@@ -787,11 +816,13 @@ def test_what_release_asks_for_is_not_told_beside_it(run: Ran) -> None:
     assert ran.stages == {"monitor": "Succeeded", "retrain": "Skipped", "told": "Skipped"}, ran.said
 
 
+@pytest.mark.full
 def test_production_that_cannot_be_looked_at_is_told(run: Ran) -> None:
     ran = run("monitor", {"uv run mlops events": [{"code": 2}]})
     assert ran.stages == {"monitor": "Failed", "retrain": "Skipped", "told": "Succeeded"}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("kinds", "alone", "trained"),
     [("label retrain", 0, True), ("retrain", 1, False), ("retrained", 0, False), ("label", 0, False)],
@@ -807,6 +838,7 @@ def test_what_production_asks_for_is_trained_in_staging(run: Ran, kinds: str, al
     assert ran.asked == ["azure-monitor", *["azure-staging"][:trained]]
 
 
+@pytest.mark.full
 def test_a_training_that_nobody_approves_is_told(run: Ran) -> None:
     answers = {"uv run mlops events": [{"code": 1, "out": outputs(kinds="retrain")}]}
     ran = run("monitor", answers, refused=("azure-staging",))
@@ -814,6 +846,7 @@ def test_a_training_that_nobody_approves_is_told(run: Ran) -> None:
     assert not any("submit" in one for one in mlops(ran))
 
 
+@pytest.mark.full
 def test_a_newer_template_becomes_a_change(run: Ran, repository: Path) -> None:
     update = {"code": 1, "out": "Conflicts: pyproject.toml", "files": {"new.txt": "x\n"}}
     answers = {"uv run mlops update --plan": [{"code": 1}], "uv run mlops update": [update]}
@@ -826,6 +859,7 @@ def test_a_newer_template_becomes_a_change(run: Ran, repository: Path) -> None:
     assert "Conflicts: pyproject.toml" in Path(said).read_text(encoding="utf-8")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("answers", "state"),
     [
@@ -844,6 +878,7 @@ def test_no_change_without_an_update(run: Ran, repository: Path, answers: dict[s
     assert git(repository, "branch", "--list", "template-update/*") == ""
 
 
+@pytest.mark.full
 def test_renovate(run: Ran) -> None:
     ran = run("renovate")
     assert [call.words[-1] for call in ran.calls] == ["Rides/taxi-fares"]
@@ -863,6 +898,7 @@ def test_versions_in_scripts_are_found_by_renovate(project: Path) -> None:
     ]
 
 
+@pytest.mark.full
 def test_pipelines_differ_in_no_answer_but_the_name(project: Path, tmp_path: Path) -> None:
     answers = {"scenario": "cv", "iac_tool": "terraform", "deployment": "batch", "ci_system": "azure-pipelines"}
     other = Path(
