@@ -340,6 +340,15 @@ def test_update(history: Path, tmp_path: Path, combination: str) -> None:
         assert "Up to date" in update(project, "--plan")
 
 
+def test_no_choice_is_ever_taken_back(history: Path) -> None:
+    """Whoever has made it would have no way to update."""
+    for version in EARLIER:
+        before = json.loads(git("show", f"v{version}:cookiecutter.json", cwd=history))
+        for name, choices in before.items():
+            if isinstance(choices, list) and not name.startswith("_"):
+                assert set(choices) <= set(QUESTIONS[name]), f"{name} of {version}"
+
+
 @pytest.mark.full
 def test_without_a_teams_work_it_is_what_the_new_version_generates(history: Path, tmp_path: Path) -> None:
     project = make(history, "git", "0.0.1", tmp_path, iac_tool="terraform")
