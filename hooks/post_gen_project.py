@@ -53,7 +53,7 @@ def write_files(folder: Path, environment: Environment) -> None:
     Importing Cookiecutter and having it render what holds nothing to render takes twice as long.
     """
     for source in (folder / SLUG).rglob("*"):
-        if source.is_dir():
+        if source.is_dir() or source.parent.name == "__pycache__":
             continue
         name, content = source.relative_to(folder / SLUG).as_posix(), source.read_bytes()
         target = PROJECT / environment.from_string(name).render()

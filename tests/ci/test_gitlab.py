@@ -478,7 +478,7 @@ def test_policies_of_the_team_are_infrastructure(place: Place) -> None:
     place.run("plan-shared", source="web", PIPELINE="infrastructure")
     assert "curl" not in [one["program"] for one in place.calls()]  # nothing needs PowerShell
     place.add("policies/global-settings.jsonc")
-    wanted = {"merge_request_event": CI | {"infrastructure-check"}, "push": CI | PLANS | APPLIES}
+    wanted = {"merge_request_event": CI | {"infrastructure-check"}, "push": CI | PLANS | APPLIES | {"tell-failed"}}
     for source, names in wanted.items():
         jobs = {one["name"].partition(":")[0] for one in place.jobs(source)}
         assert jobs - {"infrastructure-check"} == names - {"infrastructure-check"}
