@@ -285,6 +285,7 @@ def test_commands_are_those_of_the_command_line(
     plug_ins_of("ci/azure-pipelines")
     own = TEMPLATE / "ci/azure-pipelines" / SLUG_FOLDER / "src/mlops_runtime/commands"
     others = TEMPLATE / "deployments" / SLUG_FOLDER / "src/mlops_runtime/commands"
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # the template's own folders
     monkeypatch.setattr(commands, "__path__", [*commands.__path__, str(own), str(others)])
     parser = cli.build_parser()
     seen = set()
