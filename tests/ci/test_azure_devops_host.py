@@ -1,5 +1,6 @@
 """What pipelines ask of Azure DevOps: over HTTP, to a server that knows only published routes, queries and keys."""
 
+import sys
 import json
 import re
 import threading
@@ -117,6 +118,7 @@ def host() -> Any:
 def say(service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Say:
     """Run `mlops host …`: exit code and what it printed."""
     own = TEMPLATE / "ci/azure-pipelines" / SLUG_FOLDER / "src/mlops_runtime/commands"
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # the template's own folders
     monkeypatch.setattr(commands, "__path__", [*commands.__path__, str(own)])
     monkeypatch.chdir(tmp_path)
 
