@@ -53,8 +53,8 @@ def flatten(target: Path) -> Path:
             shutil.copytree(source, target / SLUG, dirs_exist_ok=True, ignore=ignored)
     for path in (target / SLUG).rglob("*"):
         content = path.read_bytes() if path.is_file() else b""
-        if b"{{ fragments" in content or b"{{ template_version" in content:
-            text = re.sub(r"\{\{ fragments\['(.+?)'\] \}\}", fragment, content.decode())
+        if b" fragments['" in content or b"{{ template_version" in content:
+            text = re.sub(r"(?:\s*\{\{-|\{\{) fragments\['(.+?)'\] \}\}", fragment, content.decode())
             path.write_text(text.replace("{{ template_version }}", VERSION), encoding="utf-8", newline="\n")
     shutil.copy2(TEMPLATE / "cookiecutter.json", target)
     return target
