@@ -77,7 +77,7 @@ def test_calls_are_those_that_are_published(name: str, read: Read) -> None:
         ("psrule.ps1", "-OutputFormat", "-OutFormat", "Assert-PSRule has no -OutFormat"),
         ("psrule.ps1", "'Sarif'", "'Html'", "takes no Html"),
         ("psrule.ps1", "Tee-Object", "Tee-File", "Tee-File is not known"),
-        ("psrule.ps1", "catch {", "catch", "no PowerShell"),
+        ("psrule.ps1", "if ($Gate) {", "if ($Gate)", "no PowerShell"),
         ("policy-as-code.ps1", "-OutputFolder", "-InputFolder", "Build-DeploymentPlans has no -InputFolder"),
         ("policy-as-code.ps1", "-AccessToken", "-Token", "Connect-AzAccount has no -Token"),
     ],

@@ -15,13 +15,8 @@ Install-PSResource -Name 'PSRule' -Version '2.9.0' -Repository 'PSGallery' -Trus
 Install-PSResource -Name 'PSRule.Rules.Azure' -Version '1.47.0' -Repository 'PSGallery' -TrustRepository -Quiet
 Import-Module -Name 'PSRule' -RequiredVersion '2.9.0'
 
+# Findings are errors that end nothing unless they are told to; what keeps PSRule from working ends it always.
 $ending = if ($Gate) { 'Stop' } else { 'Continue' }
-try {
-    Assert-PSRule -InputPath '.' -Format 'File' -Module 'PSRule.Rules.Azure' -Style 'Plain' `
-        -OutputFormat 'Sarif' -OutputPath "$kept/psrule.sarif" -ErrorAction $ending *>&1 |
-        Tee-Object -FilePath "$kept/psrule.txt"
-}
-catch {
-    if ($Gate) { throw }
-    Write-Warning "PSRule could not finish: $_"
-}
+Assert-PSRule -InputPath '.' -Format 'File' -Module 'PSRule.Rules.Azure' -Style 'Plain' `
+    -OutputFormat 'Sarif' -OutputPath "$kept/psrule.sarif" -ErrorAction $ending *>&1 |
+    Tee-Object -FilePath "$kept/psrule.txt"

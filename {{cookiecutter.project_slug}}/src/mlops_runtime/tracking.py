@@ -12,7 +12,7 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import packages_distributions
 from importlib.metadata import version as installed_version
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 PIPELINE_RUN = "MLOPS_PIPELINE_RUN"  # set by the local runner: groups the steps' MLflow runs
 DIGEST = "MLOPS_MODEL_DIGEST"  # what the files of the model that is to be loaded must add up to
-# Of the local store: where artifacts are said to be that are not there, and what says so.
+# Of the local store: whether it is there, where artifacts are said to be that are not there, and what says so.
+MADE = "SELECT name FROM sqlite_master WHERE name = 'model_versions'"
 ELSEWHERE = """SELECT DISTINCT artifact_location FROM experiments
     WHERE artifact_location LIKE 'file://%/.mlops/artifacts' AND artifact_location <> ?"""
 FOLLOW = (
@@ -76,7 +77,9 @@ def connect(root: Path | None = None) -> Any:
 def _follow(store: Path) -> None:
     """MLflow writes down where artifacts are: let that follow a project whose folder was moved, renamed or copied."""
     place = (store.parent / "artifacts").as_uri()
-    with closing(sqlite3.connect(store)) as database, suppress(sqlite3.OperationalError), database:  # not made yet
+    with closing(sqlite3.connect(store)) as database, database:
+        if not database.execute(MADE).fetchone():
+            return
         for (before,) in database.execute(ELSEWHERE, (place,)).fetchall():
             for statement in FOLLOW:
                 database.execute(statement, (before, place))
