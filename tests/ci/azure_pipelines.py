@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
@@ -238,7 +238,7 @@ class Run:
     paths: list[Path] = field(default_factory=list)  # what they were made of
     said: str = ""
 
-    def start(self) -> "Run":
+    def start(self) -> Self:
         known: dict[str, list[str]] = {}
         for stage in self.pipeline["stages"]:
             name = stage["stage"]
