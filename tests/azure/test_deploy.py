@@ -1,8 +1,9 @@
 """`mlops deploy` and `mlops rollback` on live endpoints: what they do, what they refuse, and how they recover."""
 
+import itertools
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,16 @@ from .world import World, copy, kill
 
 pytestmark = pytest.mark.full
 PUT_ENDPOINT = r"/onlineEndpoints/[^/]+$"
+TARGETS = ("online", "kubernetes")
+on_one = pytest.mark.parametrize("world", ["online"], indirect=True)  # code that both targets share
 
 
-@pytest.fixture(params=["online", "kubernetes"])
+def alternately(name: str, cases: Iterable[Any]) -> pytest.MarkDecorator:
+    """Each case on one of the targets, which share what is tried."""
+    return pytest.mark.parametrize(("world", name), list(zip(itertools.cycle(TARGETS), cases)), indirect=["world"])
+
+
+@pytest.fixture(params=TARGETS)
 def world(
     request: pytest.FixtureRequest, baked: Callable[..., Path], cloud: Cloud, shell: Shell, tmp_path: Path
 ) -> World:
@@ -112,7 +120,7 @@ def test_mirror(world: World) -> None:
         assert world.traffic == {"blue": 100}
 
 
-@pytest.mark.parametrize("fault", ["bad answers", "accepts nonsense", "script fails"])
+@alternately("fault", ["bad answers", "accepts nonsense", "script fails"])
 def test_failed_smoke_test_shifts_nothing(world: World, fault: str) -> None:
     world.deploy()
     world.model("2")
@@ -139,6 +147,7 @@ def test_failed_smoke_test_shifts_nothing(world: World, fault: str) -> None:
     assert world.traffic == {"green": 100}
 
 
+@on_one
 def test_failing_half_way_is_rolled_back(world: World) -> None:
     world.deploy()
     world.model("2")
@@ -156,6 +165,7 @@ def test_failing_half_way_is_rolled_back(world: World) -> None:
     assert world.traffic == {"blue": 100}
 
 
+@on_one
 def test_first_deployment_that_is_not_well(world: World) -> None:
     world.behave("blue", good=503, calls=1)
     done = world.deploy()
@@ -186,6 +196,7 @@ def test_other_machines(world: World) -> None:
     assert blue["properties"]["instanceType"] == "larger"
 
 
+@on_one
 def test_slow_answers_are_not_well(world: World) -> None:
     world.deploy()
     world.model("2")
@@ -197,7 +208,7 @@ def test_slow_answers_are_not_well(world: World) -> None:
     assert world.traffic == {"blue": 100}
 
 
-@pytest.mark.parametrize("moment", ["endpoint", "deployment", "10 %", "50 %", "100 %"])
+@alternately("moment", ["endpoint", "deployment", "10 %", "50 %", "100 %"])
 def test_killed_and_run_again(world: World, moment: str) -> None:
     first = moment in ("endpoint", "deployment")
     if not first:
@@ -223,6 +234,7 @@ def test_killed_and_run_again(world: World, moment: str) -> None:
     assert world.tags == {}
 
 
+@on_one
 def test_killed_then_rolled_back(world: World) -> None:
     world.deploy()
     world.model("2")
@@ -237,7 +249,7 @@ def test_killed_then_rolled_back(world: World) -> None:
     assert world.mlops("rollback", "--env", "dev").code == 1, "it never served"
 
 
-@pytest.mark.parametrize("nth", [3, 4], ids=["50 %", "100 %"])
+@alternately("nth", [3, 4])  # at 50 and 100 %
 def test_killed_then_another_model(world: World, nth: int) -> None:
     for version in ("1", "2"):  # green serves, so that blue comes first where shares are equal
         world.model(version)
@@ -259,6 +271,7 @@ def test_killed_then_another_model(world: World, nth: int) -> None:
     assert green["tags"]["model_version"] == "2", "what served was not replaced"
 
 
+@on_one
 def test_killed_with_everything_and_then_not_well(world: World) -> None:
     world.deploy()
     world.model("2")
@@ -276,6 +289,7 @@ def test_killed_with_everything_and_then_not_well(world: World) -> None:
     assert world.traffic == {"blue": 100}
 
 
+@on_one
 def test_two_at_once(world: World) -> None:
     world.deploy()
     world.model("2")
@@ -290,6 +304,7 @@ def test_two_at_once(world: World) -> None:
     assert world.traffic == {"green": 100}
 
 
+@on_one
 def test_lease_of_another_machine(world: World) -> None:
     world.deploy()
     world.model("2")
@@ -314,7 +329,7 @@ TROUBLE = {
 }
 
 
-@pytest.mark.parametrize("name", TROUBLE)
+@alternately("name", TROUBLE)
 def test_trouble_that_passes(world: World, name: str) -> None:
     world.deploy()
     world.model("2")
@@ -324,16 +339,16 @@ def test_trouble_that_passes(world: World, name: str) -> None:
     assert world.traffic == {"green": 100}
 
 
-@pytest.mark.parametrize(
-    ("fault", "said"),
-    [
-        (Fault("PUT", PUT_ENDPOINT, status=409, nth=2), "wait until it has ended"),
-        (Fault("PUT", PUT_ENDPOINT, status=401, nth=2, times=0), "az login"),
-        (Fault("PUT", PUT_ENDPOINT, drop="before", nth=3, times=0), "check the network"),
-    ],
-    ids=["conflict", "expired", "gone"],
-)
-def test_trouble_that_stays_is_explained_and_run_again(world: World, fault: Fault, said: str) -> None:
+STAYS = {
+    "conflict": (Fault("PUT", PUT_ENDPOINT, status=409, nth=2), "wait until it has ended"),
+    "expired": (Fault("PUT", PUT_ENDPOINT, status=401, nth=2, times=0), "az login"),
+    "gone": (Fault("PUT", PUT_ENDPOINT, drop="before", nth=3, times=0), "check the network"),
+}
+
+
+@alternately("name", STAYS)
+def test_trouble_that_stays_is_explained_and_run_again(world: World, name: str) -> None:
+    fault, said = STAYS[name]
     world.deploy()
     world.model("2")
     world.cloud.faults.add(replace(fault))
@@ -346,6 +361,7 @@ def test_trouble_that_stays_is_explained_and_run_again(world: World, fault: Faul
     assert world.traffic == {"green": 100}
 
 
+@on_one
 def test_a_write_of_whose_success_nobody_was_told(world: World) -> None:
     world.deploy()
     world.model("2")
@@ -357,6 +373,7 @@ def test_a_write_of_whose_success_nobody_was_told(world: World) -> None:
     assert world.traffic == {"green": 100}
 
 
+@on_one
 def test_an_operation_that_never_ends(world: World) -> None:
     world.deploy()
     world.model("2")
@@ -376,7 +393,7 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize("name", FAILURES)
+@alternately("name", FAILURES)
 def test_failures_are_explained(world: World, name: str) -> None:
     code, message, helps = FAILURES[name]
     world.deploy()
@@ -445,6 +462,7 @@ def test_one_workspace_has_the_identity_of_prod(world: World) -> None:
     assert identity_of(world) == ("UserAssigned", {world.identity("prod")})
 
 
+@on_one
 def test_an_identity_that_nobody_made_is_said(world: World) -> None:
     world.cloud.arm.identities.clear()
     done = world.deploy()
@@ -458,6 +476,7 @@ def test_an_identity_that_nobody_made_is_said(world: World) -> None:
     assert identity_of(world) == ("SystemAssigned", set())
 
 
+@on_one
 def test_identity_and_network_from_config(world: World) -> None:
     config = world.root / "config/dev.yml"
     group = world.workspace.id.partition("/providers/")[0]
@@ -470,6 +489,7 @@ def test_identity_and_network_from_config(world: World) -> None:
     assert identity_of(world) == ("UserAssigned", {identity})
 
 
+@on_one
 def test_a_deployment_that_becomes_unready_is_rolled_back(world: World) -> None:
     """Requests may still be answered by instances that are left."""
     world.deploy()
@@ -487,6 +507,7 @@ def test_a_deployment_that_becomes_unready_is_rolled_back(world: World) -> None:
     assert world.traffic == {"blue": 100}
 
 
+@on_one
 def test_lease_taken_over_on_the_way(world: World) -> None:
     """Whoever has lost the lease changes nothing more."""
     world.deploy()
