@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import mlops_runtime
 import pytest
 import yaml
 from mlops_runtime import cli, derived
@@ -24,6 +25,9 @@ APPROVERS = {
     "approvals.reviewers.prod.project_lead": ["acme/leads"],
     "approvals.reviewers.prod.product_owner": ["olaf"],
 }
+
+
+MADE: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {}  # what a run prints, writes and makes, by its start
 
 
 @dataclass
@@ -41,9 +45,18 @@ class World:
         return code, printed.out + printed.err
 
     def make(self) -> str:
-        """A run that ends well."""
-        code, printed = self.run("--yes", *INDEX)
-        assert code == 0, printed
+        """A run that ends well; from where an earlier test has begun too, its outcome is what that one's was."""
+        plug_ins = [file.read_text(encoding="utf-8") for file in sorted(Path(mlops_runtime.__path__[-1]).glob("*.py"))]
+        start = json.dumps([plug_ins, self.texts(), self.state], sort_keys=True)
+        if start not in MADE:
+            code, printed = self.run("--yes", *INDEX)
+            assert code == 0, printed
+            MADE[start] = printed, self.texts(), copy.deepcopy(self.state)
+        printed, texts, state = MADE[start]
+        for name, text in texts.items():
+            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / name).write_text(text, encoding="utf-8")
+        self.state = copy.deepcopy(state)
         return printed
 
     def set(self, **changes: Any) -> None:

@@ -198,6 +198,7 @@ def test_runs_are_kept_long_enough(here: World, days: tuple[int, int], wanted: t
     kept = tables(here)["retention"]
     kept["purgeRuns"]["value"], kept["purgeArtifacts"]["value"] = days
     here.make()
+    kept = tables(here)["retention"]
     assert (kept["purgeRuns"]["value"], kept["purgeArtifacts"]["value"]) == wanted
     assert here.run("--undo", "--yes")[0] == 0
     assert (kept["purgeRuns"]["value"], kept["purgeArtifacts"]["value"]) == wanted  # what they keep is not deleted
