@@ -602,6 +602,7 @@ def markdown(root: Path) -> str:
     return "\n".join(path.read_text(encoding="utf-8") for path in sorted(root.rglob("*.md")))
 
 
+@pytest.mark.full
 def test_commands_of_generated_pages(projects: list[tuple[dict[str, str], Path]]) -> None:
     """Each project's own parser has those of its own pages."""
     for answers, root in projects:

@@ -64,7 +64,7 @@ def settled(*command: object, cwd: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("task", some_quick(BY_NAME, 2))
+@pytest.mark.parametrize("task", some_quick(BY_NAME))
 def test_the_same_answers_give_the_same_bytes(task: str, tmp_path: Path) -> None:
     answers = {**ANSWERS, "scenario": BY_NAME[task].scenario, "task": task}
     once, again = (
@@ -75,6 +75,7 @@ def test_the_same_answers_give_the_same_bytes(task: str, tmp_path: Path) -> None
     assert found == {path.relative_to(again): path.read_bytes() for path in files(again)}
 
 
+@pytest.mark.full
 def test_current_folder(expected: dict[str, bytes], template: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     settled("cookiecutter", ".", "--no-input", "-o", out, *[f"{k}={v}" for k, v in ANSWERS.items()], cwd=template)
@@ -91,6 +92,7 @@ def test_git_address(expected: dict[str, bytes], template: Path, tmp_path: Path)
     assert recorded["commit"] == git("rev-parse", "HEAD", cwd=template)
 
 
+@pytest.mark.full
 def test_zip(expected: dict[str, bytes], template: Path, tmp_path: Path) -> None:
     shutil.rmtree(template / ".git")
     archive = shutil.make_archive(str(tmp_path / "mlops-template"), "zip", template.parent, template.name)
@@ -117,6 +119,7 @@ def cruft_create(template: Path, out: Path) -> Path:
     return out / "taxi-fares"
 
 
+@pytest.mark.full
 def test_cruft(expected: dict[str, bytes], template: Path, tmp_path: Path) -> None:
     project = cruft_create(template, tmp_path / "out")
     assert contents(project) == expected

@@ -69,6 +69,7 @@ OTHERS = [
 ]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("ci_system", "iac_tool"), OTHERS)
 def test_files_of_other_systems_and_tools(baked: Baked, ci_system: str, iac_tool: str) -> None:
     """With what is there whatever the answers; the rest is in tests/ci and tests/infrastructure."""
@@ -96,8 +97,10 @@ def test_the_template_itself() -> None:  # its workflows are in test_repository.
 @pytest.mark.parametrize("version", ["3.11", "3.13"])  # the oldest and the newest
 def test_types(baked: Baked, installed: Environment, version: str, tmp_path: Path) -> None:
     check = ["-m", "mypy", "--python-version", version, "--cache-dir", tmp_path / "cache"]
+    project = tmp_path / "project"  # always the same, so that what they share is read once
     for task, deployment in PROJECTS:
-        project = shutil.copytree(baked(task, deployment), tmp_path / f"{task}-{deployment}")
+        shutil.rmtree(project, ignore_errors=True)
+        shutil.copytree(baked(task, deployment), project)
         installed.run(*check, cwd=project)
     broken = project / "src/taxi_fares/data.py"
     broken.write_text(broken.read_text(encoding="utf-8") + '\nnumber: int = "text"\n', encoding="utf-8")

@@ -22,11 +22,12 @@ from cookiecutter.main import cookiecutter
 from filelock import FileLock
 from mlops_runtime import cli, template
 
-from .conftest import SLUG_FOLDER, TEMPLATE, some_quick
+from .conftest import SLUG_FOLDER, TEMPLATE
 from .tasks import BY_NAME
 from .test_entry_points import git, run
 from .test_structure import files, tracked
 
+pytestmark = pytest.mark.full
 TODAY = tomllib.loads((TEMPLATE / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 EARLIER = sorted(path.stem for path in (TEMPLATE / "tests/updates").glob("*.yml"))
 QUESTIONS = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
@@ -314,7 +315,7 @@ COMBINATIONS = {  # task, target, tool, CI system, made by, from: through which 
 }
 
 
-@pytest.mark.parametrize("combination", some_quick(COMBINATIONS, 2))
+@pytest.mark.parametrize("combination", COMBINATIONS)
 def test_update(history: Path, tmp_path: Path, combination: str) -> None:
     task, deployment, iac_tool, ci_system, entry, version = combination.split()
     through = COMBINATIONS[combination]
@@ -349,7 +350,6 @@ def test_no_choice_is_ever_taken_back(history: Path) -> None:
                 assert set(choices) <= set(QUESTIONS[name]), f"{name} of {version}"
 
 
-@pytest.mark.full
 def test_without_a_teams_work_it_is_what_the_new_version_generates(history: Path, tmp_path: Path) -> None:
     project = make(history, "git", "0.0.1", tmp_path, iac_tool="terraform")
     plan = update(project, "--plan", code=1)
@@ -366,7 +366,7 @@ def test_without_a_teams_work_it_is_what_the_new_version_generates(history: Path
 CHANGES = [f"{name}={value}" for name in ("iac_tool", "deployment", "ci_system") for value in QUESTIONS[name][1:]]
 
 
-@pytest.mark.parametrize("change", some_quick(CHANGES))
+@pytest.mark.parametrize("change", CHANGES)
 def test_another_answer(history: Path, tmp_path: Path, change: str) -> None:
     """And a later version at once."""
     project = make(history, "git", "0.0.3", tmp_path)
@@ -379,7 +379,6 @@ def test_another_answer(history: Path, tmp_path: Path, change: str) -> None:
     assert template.Record.read(project).answers[name] == value
 
 
-@pytest.mark.full
 def test_another_scenario_loses_nothing(history: Path, tmp_path: Path) -> None:
     project = make(history, "git", "0.0.3", tmp_path)
     made_of = work(project)
@@ -388,7 +387,6 @@ def test_another_scenario_loses_nothing(history: Path, tmp_path: Path) -> None:
     made_of.check(project)
 
 
-@pytest.mark.full
 def test_conflicts(history: Path, tmp_path: Path) -> None:
     project = make(history, "git", "0.0.2", tmp_path)
     edit(project / "config/dev.yml", "  default: serverless", "  default: our-cluster")
@@ -410,7 +408,6 @@ def test_conflicts(history: Path, tmp_path: Path) -> None:
     assert before == {path: path.read_bytes() for path in files(project)}
 
 
-@pytest.mark.full
 def test_cruft_and_mlops_take_turns(history: Path, tmp_path: Path) -> None:
     project = make(history, "cruft", "0.0.1", tmp_path)
     edit(project / ".cruft.json", '"template"', '"skip": ["docs/*"],\n  "template"')
@@ -443,7 +440,6 @@ WRONG = {  # what is asked for: what is said
 }
 
 
-@pytest.mark.full
 def test_what_is_wrong_is_said(
     history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

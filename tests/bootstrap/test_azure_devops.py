@@ -11,6 +11,8 @@ from . import devops
 from .conftest import INDEX, World
 from .test_bootstrap import as_administrator, filled, read
 
+pytestmark = pytest.mark.full
+
 APPROVERS = {
     "shared.approvals.reviewers.staging.model_tester": ["tess@example.com"],
     "shared.approvals.reviewers.prod.project_lead": ["Leads"],
@@ -291,7 +293,6 @@ def test_a_second_run_changes_nothing_and_an_undo_is_complete(here: World) -> No
     assert here.made() == {**made, "providers": here.state["providers"]}
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_run_that_broke_off_is_finished_by_the_next(here: World, when: str) -> None:
     import copy

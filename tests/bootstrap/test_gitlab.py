@@ -14,6 +14,8 @@ from . import fake, glab
 from .conftest import INDEX, World
 from .test_bootstrap import RECORD, as_administrator, filled
 
+pytestmark = pytest.mark.full
+
 APPROVERS = {
     "shared.approvals.reviewers.staging.model_tester": ["tess"],
     "shared.approvals.reviewers.prod.project_lead": ["acme/leads"],
@@ -129,15 +131,14 @@ def test_again_and_back(gitlab: World) -> None:
     assert left == {**made, "providers": gitlab.state["providers"]}
 
 
-@pytest.mark.full
 @pytest.mark.parametrize(("when", "first"), [("after", 1), ("before", 4)])
 def test_a_run_that_broke_off_is_finished_by_the_next(gitlab: World, when: str, first: int) -> None:
-    """At every seventh change, before or after its effect."""
+    """At every eleventh change, before or after its effect."""
     derived.render(gitlab.root)
     texts, empty = gitlab.texts(), copy.deepcopy(gitlab.state)
     gitlab.make()
     whole, changes = gitlab.made(), gitlab.state["changes"]
-    for number in range(first, changes + 1, 7):
+    for number in range(first, changes + 1, 11):
         for name in set(gitlab.texts()) - set(texts):
             (gitlab.root / name).unlink(missing_ok=True)
         for name, text in texts.items():

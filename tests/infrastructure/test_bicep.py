@@ -69,7 +69,7 @@ def assignment(one: bicep.Resource, roles: dict[str, str]) -> expected.Assignmen
 
 
 @pytest.mark.parametrize("target", some_quick(TARGETS))
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", some_quick(SCENARIOS))
 def test_the_estate_is_the_expected_one(estate: Estate, scenario: str, target: str) -> None:
     cases.check_estate(estate, make, scenario, target)
 
@@ -80,7 +80,7 @@ def too_early(root: Path, environment: str) -> list[str]:
     return bicep.too_early(made)
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", some_quick(TARGETS))
 def test_nothing_is_made_before_what_it_needs(estate: Estate, target: str) -> None:
     root = estate("cv", target, **cases.OPTIONS)
     assert [fault for environment in expected.ENVIRONMENTS for fault in too_early(root, environment)] == []

@@ -46,7 +46,7 @@ def test_bins_of_categories_keep_what_is_frequent() -> None:
     assert drift.Bins.fit(series([True] * 60 + [False] * 40), 200).labels == ["True", "False", "other"]
 
 
-@pytest.mark.parametrize("rows", [50, 1000])
+@pytest.mark.parametrize("rows", [50, pytest.param(1000, marks=pytest.mark.full)])
 def test_no_drift_in_samples_of_one_population(rows: int) -> None:
     generator = np.random.default_rng(0)
     population = pd.DataFrame(
