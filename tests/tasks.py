@@ -68,14 +68,14 @@ ALL = [
         *("nlp", "token-classification", [f"tickets{part}.jsonl" for part in ("", "-hard", "-new")], "tickets"),
         new="tickets-new.jsonl",
         worse=["family=dictionary"],
-        settings=["target=sentences"],
+        settings=["target=sentences", "target=part_of_speech"],
         extras=["hub"],
     ),
     Task(
         *("nlp", "text-generation", [f"tickets{part}.jsonl" for part in ("", "-hard", "-new")], "tickets"),
         new="tickets-new.jsonl",
         worse=["family=nearest"],
-        settings=["target=answer"],
+        settings=["target=answer", "target=translation options=beams=4,max_new_tokens=40"],
     ),
 ]
 BY_NAME = {task.name: task for task in ALL}

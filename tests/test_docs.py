@@ -22,7 +22,7 @@ from cookiecutter.main import cookiecutter
 
 from .command_lines import KNOWN, PROGRAMS, fault, mentions, shell_lines, unsafe_blocks
 from .conftest import SLUG_FOLDER, TEMPLATE, Bake, Environment
-from .tasks import ANSWERS, BY_NAME, one_at_a_time
+from .tasks import ALL, ANSWERS, BY_NAME, one_at_a_time
 
 DOCS = TEMPLATE / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
@@ -610,6 +610,19 @@ def test_commands_of_generated_pages(projects: list[tuple[dict[str, str], Path]]
         assert len(mentions(text)) > 20
         assert wrong_commands(text, [root], extras_of([root])) == [], answers
         assert unsafe_blocks(text) == [], answers
+
+
+def test_every_setting_in_a_command_is_one_that_a_test_runs(projects: list[tuple[dict[str, str], Path]]) -> None:
+    """By tests/test_projects.py, but for what is fetched from the internet; those of own-data.md run in this file."""
+    run = {one for task in ALL for settings in (*task.settings, " ".join(task.worse)) for one in settings.split()}
+    run |= {"family=elastic_net", "champion=none"}
+    texts = [*(path.read_text(encoding="utf-8") for path in READ), *(markdown(root) for _, root in projects)]
+    lines = {line for text in texts for line in shell_lines(text) if "--set" in line}
+    fetched = {line for line in lines if "--extra torchvision" in line}
+    assert len(fetched) == 2
+    assert len(lines - fetched) > 8
+    for line in lines - fetched:
+        assert set(re.findall(r"--set (\S+)", line)) <= run, line
 
 
 def test_links_of_generated_pages(projects: list[tuple[dict[str, str], Path]]) -> None:
