@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import TEMPLATE, Environment, some_quick
-from .tasks import ANSWERS, one_at_a_time
+from .tasks import ANSWERS, SCENARIOS, one_at_a_time
 from .test_structure import task_ids
 
 Baked = Callable[..., Path]
@@ -63,17 +63,17 @@ def test_generated_files(repository: Path) -> None:
 
 
 OTHERS = [
-    (answers["ci_system"], answers["iac_tool"])
+    {key: answers[key] for key in ("ci_system", "iac_tool")}
     for answers in one_at_a_time()
     if any(answers[key] != ANSWERS[key][0] for key in ("ci_system", "iac_tool"))
 ]
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(("ci_system", "iac_tool"), OTHERS)
-def test_files_of_other_systems_and_tools(baked: Baked, ci_system: str, iac_tool: str) -> None:
+@pytest.mark.parametrize("others", OTHERS, ids=lambda others: "-".join(others.values()))
+def test_files_of_other_systems_and_tools(baked: Baked, others: dict[str, str]) -> None:
     """With what is there whatever the answers; the rest is in tests/ci and tests/infrastructure."""
-    root = baked("classification", ci_system=ci_system, iac_tool=iac_tool)
+    root = baked("classification", **others)
     for name in ("ruff check", "ruff format", "yamllint"):
         done = run(*CHECKS[name], cwd=root)
         assert done.returncode == 0, f"{name}:\n{done.stdout}{done.stderr}"
@@ -94,13 +94,26 @@ def test_the_template_itself() -> None:  # its workflows are in test_repository.
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("version", ["3.11", "3.13"])  # the oldest and the newest
-def test_types(baked: Baked, installed: Environment, version: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("version", "projects"),  # the oldest and the newest
+    [
+        ("3.11", [*((*project, {}) for project in PROJECTS), *(("classification", "online", one) for one in OTHERS)]),
+        ("3.13", [(tasks[0], "online", {}) for tasks in SCENARIOS.values()]),
+    ],
+    ids=["3.11", "3.13"],
+)
+def test_types(
+    baked: Baked,
+    installed: Environment,
+    version: str,
+    projects: list[tuple[str, str, dict[str, str]]],
+    tmp_path: Path,
+) -> None:
     check = ["-m", "mypy", "--python-version", version, "--cache-dir", tmp_path / "cache"]
     project = tmp_path / "project"  # always the same, so that what they share is read once
-    for task, deployment in PROJECTS:
+    for task, deployment, others in projects:
         shutil.rmtree(project, ignore_errors=True)
-        shutil.copytree(baked(task, deployment), project)
+        shutil.copytree(baked(task, deployment, **others), project)
         installed.run(*check, cwd=project)
     broken = project / "src/taxi_fares/data.py"
     broken.write_text(broken.read_text(encoding="utf-8") + '\nnumber: int = "text"\n', encoding="utf-8")

@@ -97,49 +97,6 @@ def test_worse_and_unfair_candidates_are_refused(
     assert "between groups of" in done.stderr, "unfair models are refused, and the reason says so"
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_check(baked: Baked, azure: Environment, task: str, tmp_path: Path) -> None:
-    """`mlops check` with the Azure SDK installed: Azure ML's own schemas read every YAML file."""
-    root = tmp_path / task
-    shutil.copytree(baked(task), root)
-    done = azure.mlops("check", cwd=root, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("✓") == 9
-
-
-@pytest.mark.parametrize(
-    ("name", "old", "new"),
-    [
-        ("mlops/azureml/train/train.yml", "type: command", "type: comand"),
-        ("mlops/azureml/train/pipeline.yml", "component: ./train.yml", "component: ./trainn.yml"),
-        ("config/dev.yml", "location:", "loction:"),
-        ("data/contract.yml", "type: number", "type: numbr"),
-        ("mlops/azureml/environments/conda.yml", "numpy", "numpie"),
-    ],
-)
-def test_check_finds(baked: Baked, azure: Environment, name: str, old: str, new: str, tmp_path: Path) -> None:
-    root = tmp_path / "project"
-    shutil.copytree(baked("classification"), root)
-    path = root / name
-    text = path.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new, 1), encoding="utf-8")
-    done = azure.mlops("check", cwd=root, check=False)
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "✗" in done.stdout
-
-
-@pytest.mark.parametrize("task", TASKS)
-def test_pipeline_becomes_a_rest_object(baked: Baked, azure: Environment, task: str) -> None:
-    script = (
-        "import logging, warnings; warnings.simplefilter('ignore'); logging.disable(logging.CRITICAL);"
-        "from azure.ai.ml import load_job; job = load_job('mlops/azureml/train/pipeline.yml');"
-        "print(sorted(job._to_rest_object().properties.jobs))"
-    )
-    done = azure.run("-c", script, cwd=baked(task))
-    assert done.stdout.strip().splitlines()[-1] == "['evaluate', 'prepare', 'register', 'train']"
-
-
 def png(width: int, height: int) -> bytes:
     """A black PNG image, a thousandth of its size when it is unpacked."""
 

@@ -18,9 +18,12 @@ OWN = {
     "kubernetes": {"mlops/azureml/deploy/deployment.yml", "mlops/azureml/deploy/instance-types.yml"},
 }
 REST = """
+from azure.ai.ml import load_job
 from mlops_runtime import cli, cloud, config, release
 
 assert cli.main(["check"]) == 0
+steps = load_job("mlops/azureml/train/pipeline.yml")._to_rest_object().properties.jobs
+assert sorted(steps) == ["evaluate", "prepare", "register", "train"], steps
 for environment in config.ENVIRONMENTS:
     settings = config.load(environment)
     changes = release.changes(settings)
@@ -41,6 +44,7 @@ def test_becomes_rest_objects(baked: Callable[..., Path], shell: Shell, task: st
     done = shell.run("python", REST, cwd=copy(baked(task, target), tmp_path / "project"))
     assert done.code == 0, done.said
     assert "score.py" in done.said or "batch.py" in done.said
+    assert done.said.count("✓") == 9
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -67,6 +71,16 @@ FAULTS = {
     "config": ("config/prod.yml", "  settings:\n", "  settings:\n    instance_count_: 2\n", "config/prod.yml"),
     "name": ("config/prod.yml", "name: taxi-fares-prod", "name: 1-taxi", "name must have 3 to 32"),
     "schema": ("config/shared.yml", "retention_days: 90", "retention_days: 0", "deployment.collection.retention_days"),
+    "step": ("mlops/azureml/train/train.yml", "type: command", "type: comand", "comand"),
+    "component": (
+        "mlops/azureml/train/pipeline.yml",
+        "component: ./train.yml",
+        "component: ./trainn.yml",
+        "trainn.yml",
+    ),
+    "unknown": ("config/dev.yml", "location:", "loction:", "loction"),
+    "contract": ("data/contract.yml", "type: number", "type: numbr", "numbr"),
+    "conda to train": ("mlops/azureml/environments/conda.yml", "numpy", "numpie", "out of date"),
     "conda": ("mlops/azureml/environments/serve-conda.yml", "numpy", "numpie", "out of date"),
 }
 

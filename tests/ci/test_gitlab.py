@@ -250,11 +250,6 @@ def test_what_is_generated_is_clean(project: Path) -> None:
         assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
 
 
-@pytest.mark.full
-def test_types(project: Path, installed: Environment, tmp_path: Path) -> None:
-    installed.run("-m", "mypy", "--cache-dir", tmp_path, cwd=project)
-
-
 SAME = {
     "answers of a network": {"scenario": "cv"},
     "terraform and batch": {"iac_tool": "terraform", "deployment": "batch"},
