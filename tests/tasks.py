@@ -20,7 +20,7 @@ class Task:
     asset: str  # its Azure ML data asset
     new: str  # the data that differ from those that the model learnt from
     worse: list[str]  # settings of a candidate that cannot beat the default one
-    settings: list[str] = field(default_factory=list)  # other settings that must work from run to monitoring
+    settings: list[str] = field(default_factory=list)  # others that must work from run to monitoring
     extras: list[str] = field(default_factory=list)
 
 
@@ -50,7 +50,7 @@ ALL = [
         *("cv", "image-classification", ["images/images.parquet", "images-new.parquet"], "images"),
         new="images-new.parquet",
         worse=["epochs=1"],
-        settings=["processes=2"],  # through torchrun
+        settings=["processes=2 epochs=1"],  # through torchrun
     ),
     Task(
         *("cv", "segmentation", ["images/images.parquet", "images-new.parquet"], "images"),
@@ -75,7 +75,7 @@ ALL = [
         *("nlp", "text-generation", [f"tickets{part}.jsonl" for part in ("", "-hard", "-new")], "tickets"),
         new="tickets-new.jsonl",
         worse=["family=nearest"],
-        settings=["target=answer", "target=translation options=beams=4,max_new_tokens=40"],
+        settings=["target=answer options=epochs=1", "target=translation options=beams=4,max_new_tokens=40,epochs=1"],
     ),
 ]
 BY_NAME = {task.name: task for task in ALL}
