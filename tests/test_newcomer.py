@@ -16,6 +16,7 @@ from .command_lines import shell_lines
 from .conftest import TEMPLATE, Environment
 from .server import post, serving
 from .tasks import BY_NAME, SCENARIOS
+from .test_entry_points import git
 from .test_updates import TODAY, commit, from_gh, github, history
 
 __all__ = ["github", "history"]
@@ -32,6 +33,7 @@ def label(root: Path, typed: Callable[..., str]) -> None:
     written = (root / "README.md").read_text(encoding="utf-8")
     (line,) = re.findall(r"uv run mlops label import \S+ --format label-studio", written)
     typed(line, *(["labelled.json"] if "FILE" in line else []))
+    assert git("status", "--porcelain", "data", cwd=root), "what they say is training data now"
 
 
 @pytest.mark.parametrize(("scenario", "port"), [(name, 5795 + number) for number, name in enumerate(SCENARIOS)])
