@@ -92,6 +92,25 @@ def test_the_registered_model_carries_its_code(project: Path) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.parametrize("statement", [50, 200])
+def test_a_store_whose_making_was_killed_is_made_anew(project: Path, statement: int) -> None:
+    script = (
+        "import os, sqlalchemy\n"
+        "executed = 0\n"
+        "@sqlalchemy.event.listens_for(sqlalchemy.Engine, 'after_cursor_execute')\n"
+        "def count(*_):\n"
+        "    global executed\n"
+        "    executed += 1\n"
+        f"    if executed == {statement}: os._exit(9)\n"
+        "from mlops_runtime import tracking\n"
+        "tracking.connect()"
+    )
+    environment = {**os.environ, **tracking.local_store(project), "PYTHONPATH": str(project / "src")}
+    assert subprocess.run([sys.executable, "-c", script], env=environment, cwd=project).returncode == 9
+    assert tracking.versions("toy") == []
+
+
+@pytest.mark.full
 def test_a_project_that_was_moved_keeps_its_models(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     register.register(*candidate(project, 2.0), "toy")
     elsewhere = tmp_path_factory.mktemp("moved") / "it's here"

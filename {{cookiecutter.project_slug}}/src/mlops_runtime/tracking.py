@@ -65,8 +65,9 @@ def connect(root: Path | None = None) -> Any:
         store = Path(uri.removeprefix("sqlite:///"))
         folder = store.parent
         folder.mkdir(parents=True, exist_ok=True)
-        if store.is_file():
-            _follow(store)
+        if not _is_made(store):
+            _make(store)
+        _follow(store)
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "default")
         if mlflow.get_experiment_by_name(name) is None:  # the default location depends on the working directory
             mlflow.create_experiment(name, artifact_location=(folder / "artifacts").as_uri())
@@ -74,12 +75,27 @@ def connect(root: Path | None = None) -> Any:
     return mlflow
 
 
+def _is_made(store: Path) -> bool:
+    with closing(sqlite3.connect(store)) as database:
+        return database.execute(MADE).fetchone() is not None
+
+
+def _make(store: Path) -> None:
+    """MLflow makes table by table and cannot go on where it was killed: it does so elsewhere, the copy is whole or not."""
+    from mlflow import MlflowClient
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:  # Windows keeps what MLflow has open
+        made = Path(scratch, store.name)
+        MlflowClient(f"sqlite:///{made.as_posix()}").search_experiments(max_results=1)
+        with closing(sqlite3.connect(made)) as whole, closing(sqlite3.connect(store)) as database:
+            if not _is_made(store):  # nor has another process made it meanwhile
+                whole.backup(database)  # in one transaction
+
+
 def _follow(store: Path) -> None:
     """MLflow writes down where artifacts are: let that follow a project whose folder was moved, renamed or copied."""
     place = (store.parent / "artifacts").as_uri()
     with closing(sqlite3.connect(store)) as database, database:
-        if not database.execute(MADE).fetchone():
-            return
         for (before,) in database.execute(ELSEWHERE, (place,)).fetchall():
             for statement in FOLLOW:
                 database.execute(statement, (before, place))
