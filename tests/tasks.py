@@ -20,7 +20,7 @@ class Task:
     asset: str  # its Azure ML data asset
     new: str  # the data that differ from those that the model learnt from
     worse: list[str]  # settings of a candidate that cannot beat the default one
-    settings: list[str] = field(default_factory=list)  # others that must work from run to monitoring
+    settings: list[str] = field(default_factory=list)  # others that must work
     extras: list[str] = field(default_factory=list)
 
 

@@ -81,6 +81,8 @@ def test_other_settings(
         settings = [word for one in setting.split() for word in ("--set", one)]
         said = installed.mlops("run", "--set", "champion=none", *settings, cwd=root).stdout
         assert f"Registered taxi-fares version {number}." in said
+        if "target=" not in setting:
+            continue  # monitoring sees what is predicted, not by what family
         installed.mlops("monitor", "--data", f"data/{BY_NAME[task].new}", cwd=root, check=False)
         metrics = json.loads((root / ".mlops/monitor/metrics.json").read_text(encoding="utf-8"))
         assert metrics["signals"]["performance"]["status"] in ("ok", "fired"), "the truth is in the file"
