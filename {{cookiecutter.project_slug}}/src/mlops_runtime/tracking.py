@@ -81,7 +81,7 @@ def _is_made(store: Path) -> bool:
 
 
 def _make(store: Path) -> None:
-    """MLflow cannot go on where it was killed among its tables: it makes them elsewhere, and the copy is whole or not."""
+    """MLflow cannot go on where it was killed between its tables: they are made elsewhere, and copied at once."""
     from mlflow import MlflowClient
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:  # Windows keeps what MLflow has open
